@@ -1,0 +1,126 @@
+"""The one interface behind which every acoustic model stands.
+
+Shape legend: B batch, S waveform samples, F frames, D channels of a layer, K source classes.
+"""
+
+import torch
+from torch import nn
+
+N_SEGMENTS = 8
+
+
+def _load_from_source(name, sha256):
+    from v2s_sklearn.acoustic.registry import load_acoustic_model  # registry imports this module
+
+    return load_acoustic_model(name, sha256=sha256)
+
+
+def pool_over_time(activation):
+    """Return mean, maximum, spread and segment means: (B, D, F') to (B, (3 + N_SEGMENTS) D); (B, D) unchanged."""
+    if activation.ndim == 2:
+        return activation
+    segments = nn.functional.adaptive_avg_pool1d(activation, N_SEGMENTS)
+    pooled = [activation.mean(2), activation.amax(2), activation.std(2, correction=0), segments.flatten(1)]
+    return torch.cat(pooled, dim=1)
+
+
+class AcousticModel(nn.Module):
+    """A source model: 1-D waveforms in, logits of the source classes out.
+
+    A subclass sets ``frontend`` (waveform to features, differentiable) and implements ``activations``. Everything
+    else of the project reads a source model through this class only.
+
+    Parameters
+    ----------
+    source_labels : sequence of str
+        Names of the K source classes.
+    frontend : torch.nn.Module
+        Waveform (B, S) to features.
+    sample_rate : int, default=16000
+        In Hz.
+    n_samples : int, default=16000
+        Length S of the input window in samples.
+
+    Attributes
+    ----------
+    n_classes : int
+        Number of source classes K.
+    source : tuple (str, str) or None
+        Name or path, and sha256, of the weights file the model was loaded from. A loaded model is pickled as this
+        reference, not as weights.
+    """
+
+    def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
+        super().__init__()
+        self.source_labels = tuple(source_labels)
+        self.frontend = frontend
+        self.sample_rate = sample_rate
+        self.n_samples = n_samples
+        self.source = None
+
+    @property
+    def n_classes(self):
+        """Number of source classes K."""
+        return len(self.source_labels)
+
+    def activations(self, features):
+        """Return the activations of every named layer for features from ``frontend``.
+
+        Parameters
+        ----------
+        features : tensor of shape (B, F, ...)
+            What ``frontend`` returns.
+
+        Returns
+        -------
+        dict of str to tensor
+            In the order of computation; (B, D, F') for a layer over time, (B, D) for a pooled one. The last is
+            ``"logits"``, (B, K).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement activations(features)")
+
+    def forward(self, waveform):
+        """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
+        return self.activations(self.frontend(waveform))["logits"]
+
+    def embed(self, waveform, layers=None):
+        """Return one vector a waveform: the activations pooled over time.
+
+        A layer over time gives mean, maximum, standard deviation and the means of ``N_SEGMENTS`` equal parts of each
+        channel; a pooled layer stands as it is. The logits are left out.
+
+        Parameters
+        ----------
+        waveform : tensor of shape (B, S)
+            In [-1, 1].
+        layers : sequence of str, optional
+            Which layers; all but the logits by default.
+
+        Returns
+        -------
+        tensor of shape (B, n_embedding)
+        """
+        activations = self.activations(self.frontend(waveform))
+        if layers is None:
+            layers = [name for name in activations if name != "logits"]
+        return torch.cat([pool_over_time(activations[name]) for name in layers], dim=1)
+
+    def n_parameters(self):
+        """Return the number of weights of the network."""
+        return sum(p.numel() for p in self.parameters())
+
+    def freeze(self):
+        """Switch to eval mode and stop gradients to all weights; return self."""
+        self.requires_grad_(False)
+        return self.eval()
+
+    def __reduce_ex__(self, protocol):
+        """Pickle and copy a loaded model as a reference to its weights file."""
+        if self.source is None:
+            return super().__reduce_ex__(protocol)
+        return _load_from_source, self.source
+
+    @torch.no_grad()
+    def predict_proba(self, waveform):
+        """Return the probabilities of the source classes: waveforms (B, S) to (B, K)."""
+        return torch.softmax(self(waveform), dim=1)

@@ -1,0 +1,149 @@
+"""Acoustic models by name, path or instance; each is loaded once a process and shared."""
+
+import difflib
+import threading
+from pathlib import Path
+
+import torch
+
+from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums
+from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+
+_FACTORIES = {}
+_LOADED = {}
+_LOCK = threading.RLock()
+
+
+def _packaged_models():
+    return {path.stem: path for path in WEIGHTS_DIR.glob("*.safetensors")}
+
+
+def list_acoustic_models():
+    """Return the names of the packaged and the registered acoustic models, sorted.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from v2s_sklearn import list_acoustic_models
+    >>> "v2sa" in list_acoustic_models()
+    True
+    """
+    return sorted(_packaged_models().keys() | _FACTORIES.keys())
+
+
+def register_acoustic_model(name, factory, overwrite=False):
+    """Make an acoustic model of your own available by name.
+
+    Parameters
+    ----------
+    name : str
+        What estimators are given as ``acoustic_model``.
+    factory : callable
+        Without arguments; returns an :class:`AcousticModel`, the same one each time. Called once a process.
+    overwrite : bool, default=False
+        Replace a model registered under this name before.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the name is taken, or the factory cannot be called.
+    """
+    if not callable(factory):
+        raise InvalidParameterError(f"factory must be callable and return an AcousticModel, got {factory!r}.")
+    with _LOCK:
+        if name in _packaged_models() or (name in _FACTORIES and not overwrite):
+            raise InvalidParameterError(
+                f"An acoustic model is registered as {name!r} already. Take another name, or pass overwrite=True "
+                "(packaged models cannot be replaced)."
+            )
+        _FACTORIES[name] = factory
+        for key in [key for key in _LOADED if key[0] == name]:
+            del _LOADED[key]
+
+
+def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
+    """Load an acoustic model, frozen and in eval mode.
+
+    Parameters
+    ----------
+    acoustic_model : str, path or AcousticModel, default="v2sa"
+        A name from :func:`list_acoustic_models`, the path of a ``.safetensors`` file that
+        ``python -m v2s_sklearn.pretrain`` wrote, or a model, which is frozen and returned.
+    sha256 : str, optional
+        What the checksum of the weights file has to be. Packaged files are always checked.
+    device : str or torch.device, default="cpu"
+        Where its weights lie.
+
+    Returns
+    -------
+    AcousticModel
+        The same object at each call with the same arguments in a process.
+
+    Raises
+    ------
+    AcousticModelNotFoundError
+        If there is no such name or file.
+    WeightsError
+        If the file is damaged, was changed, or is of another kind.
+    InvalidParameterError
+        If ``acoustic_model`` has another type.
+
+    Examples
+    --------
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> model = load_acoustic_model("v2sa")
+    >>> model.sample_rate, model.n_samples, model.n_classes
+    (16000, 16000, 36)
+    """
+    if isinstance(acoustic_model, AcousticModel):
+        if acoustic_model.source is not None:
+            name, digest = acoustic_model.source
+            return load_acoustic_model(name, sha256=digest, device=device)
+        return acoustic_model.to(device).freeze()
+    if not isinstance(acoustic_model, str | Path):
+        raise InvalidParameterError(
+            "acoustic_model must be a name, the path of a weights file, or an AcousticModel, got "
+            f"{type(acoustic_model).__name__}. Names: {', '.join(list_acoustic_models())}."
+        )
+    name = str(acoustic_model)
+    with _LOCK:
+        key = (name, str(torch.device(device)))
+        if key not in _LOADED:
+            _LOADED[key] = _load(name).to(device).freeze()
+        model = _LOADED[key]
+    found = model.source[1]
+    if sha256 is not None and found != sha256:
+        raise WeightsError(
+            f"The acoustic model {name!r} has sha256 {found}, expected {sha256}: these are not the weights the "
+            "estimator was fitted with. Install the version of the package, or restore the file, it was fitted with."
+        )
+    return model
+
+
+def _load(name):
+    packaged = _packaged_models()
+    if name in _FACTORIES:
+        model = _FACTORIES[name]()
+        digest = None
+        if not isinstance(model, AcousticModel):
+            raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
+    elif name in packaged:
+        model = load_weights(packaged[name], read_checksums().get(packaged[name].name))
+        digest = model.source[1]
+    elif Path(name).suffix == ".safetensors" or Path(name).is_file():
+        model = load_weights(name)
+        digest = model.source[1]
+    else:
+        names = list_acoustic_models()
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise AcousticModelNotFoundError(
+            f"There is no acoustic model {name!r}.{hint} Names: {', '.join(names)}; or give the path of a "
+            ".safetensors file."
+        )
+    model.source = (name, digest)
+    return model

@@ -1,0 +1,94 @@
+"""V2St: a residual network of temporal convolutions, with the mel bands as channels.
+
+Shape legend: B batch, F frames, F' frames after the strides, M mel bands, D channels, K source classes.
+"""
+
+import torch
+from torch import nn
+
+from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.frontend import LogMel
+
+
+class ResidualBlock(nn.Module):
+    """Two temporal convolutions with batch normalisation and a shortcut: (B, D, F) to (B, D', F')."""
+
+    def __init__(self, n_in, n_out, stride, kernel_size=9):
+        super().__init__()
+        padding = kernel_size // 2
+        self.body = nn.Sequential(
+            nn.Conv1d(n_in, n_out, kernel_size, stride, padding, bias=False),
+            nn.BatchNorm1d(n_out),
+            nn.ReLU(),
+            nn.Conv1d(n_out, n_out, kernel_size, 1, padding, bias=False),
+            nn.BatchNorm1d(n_out),
+        )
+        same = n_in == n_out and stride == 1
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv1d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm1d(n_out))
+        )
+
+    def forward(self, x):
+        """Return the block's output before the last rectifier."""
+        return self.body(x) + self.shortcut(x)
+
+
+class TemporalConvNet(AcousticModel):
+    """Temporal-convolution residual network for spoken words, the source of the paper's V2St.
+
+    After TC-ResNet [1]_: every convolution runs over time only, so it is fast on a CPU.
+
+    Parameters
+    ----------
+    source_labels : sequence of str
+        Names of the source classes.
+    sample_rate, n_samples : int, default=16000
+        In Hz, and in samples.
+    frontend : dict, optional
+        Parameters of :class:`~v2s_sklearn.frontend.LogMel`.
+    channels : sequence of int, default=(32, 48, 48, 64, 64, 96, 96)
+        Widths of the first convolution and of the residual blocks.
+    dropout : float, default=0.2
+        Before the logits, in pretraining only.
+
+    References
+    ----------
+    .. [1] S. Choi et al., Temporal convolution for real-time keyword spotting on mobile devices, Interspeech 2019.
+    """
+
+    def __init__(
+        self,
+        source_labels,
+        sample_rate=16000,
+        n_samples=16000,
+        frontend=None,
+        channels=(32, 48, 48, 64, 64, 96, 96),
+        dropout=0.2,
+    ):
+        frontend = LogMel(sample_rate=sample_rate, **(frontend or {}))
+        super().__init__(source_labels, frontend, sample_rate, n_samples)
+        n_mels = frontend.filters.shape[1]
+        self.stem = nn.Conv1d(n_mels, channels[0], 3, padding=1)
+        # A stride wherever the network gets wider, but for the first block, which keeps the frame rate.
+        self.blocks = nn.ModuleList(
+            ResidualBlock(n_in, n_out, stride=2 if n_out > n_in and index else 1)
+            for index, (n_in, n_out) in enumerate(zip(channels[:-1], channels[1:], strict=True))
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(channels[-1], self.n_classes)
+
+    def activations(self, features):
+        """Return the activations of each layer: features (B, F, M) to a dict, see `AcousticModel.activations`.
+
+        Keys ``stem``, ``block1`` ... (B, D, F'), before the rectifier, ``pool`` (B, D) and ``logits`` (B, K).
+        """
+        x = self.stem(features.transpose(1, 2))
+        layers = {"stem": x}
+        for index, block in enumerate(self.blocks, start=1):
+            x = block(torch.relu(x))
+            layers[f"block{index}"] = x
+        layers["pool"] = torch.relu(x).mean(2)
+        layers["logits"] = self.output(self.dropout(layers["pool"]))
+        return layers

@@ -1,0 +1,344 @@
+"""Where the contract of scikit-learn and that of aeon meet: checks of the input, tags, state.
+
+Shape legend: N cases, C channels, T time points (of the longest series).
+"""
+
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import torch
+from aeon.base import BaseCollectionEstimator
+from aeon.classification import BaseClassifier
+from aeon.transformations.collection import BaseCollectionTransformer
+from aeon.utils.decorators.method_timer import method_timer
+from sklearn.base import BaseEstimator
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    column_or_1d,
+)
+
+from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.errors import InvalidSeriesError
+from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
+
+
+def is_list_collection(X):
+    """Return whether X is one of aeon's list-like collections, which scikit-learn's checks do not know."""
+    if isinstance(X, list | tuple):
+        return len(X) > 0 and all(hasattr(case, "ndim") and case.ndim >= 1 for case in X)
+    return hasattr(X, "index") and getattr(X.index, "nlevels", 1) > 1
+
+
+def pad_collection(X, max_points):
+    """Return a collection as one array and the lengths of its series.
+
+    Parameters
+    ----------
+    X : array of shape (N, C, T), or list of N arrays (C, T_i)
+    max_points : int
+        Longer series are averaged down to this many points.
+
+    Returns
+    -------
+    series : float32 array of shape (N, C, T)
+        Zero after the end of a series.
+    lengths : int64 array of shape (N,)
+    """
+    if isinstance(X, np.ndarray) and X.shape[2] <= max_points:
+        return X.astype(np.float32), np.full(len(X), X.shape[2])
+    cases = [shorten(case, max_points) for case in X]
+    lengths = np.array([case.shape[1] for case in cases])
+    series = np.zeros((len(cases), cases[0].shape[0], lengths.max()), dtype=np.float32)
+    for row, case in zip(series, cases, strict=True):
+        row[:, : case.shape[1]] = case
+    return series, lengths
+
+
+def shorten(case, max_points):
+    """Return a series (C, T) with at most ``max_points`` time points, means of neighbouring ones."""
+    n_points = case.shape[1]
+    if n_points <= max_points:
+        return case
+    edges = np.linspace(0, n_points, max_points + 1).astype(int)
+    return np.add.reduceat(case, edges[:-1], axis=1) / np.diff(edges)
+
+
+def merge_copies(X, labels, sample_weight):
+    """Merge cases that are the same in series and label, and drop cases without weight.
+
+    So a case of weight 2 is the same as the case given twice, and no copy of a case stays behind when it is left out.
+
+    Parameters
+    ----------
+    X : sequence of N arrays of shape (C, T_i)
+    labels : int array of shape (N,)
+    sample_weight : array of shape (N,)
+        Non-negative.
+
+    Returns
+    -------
+    X : list of arrays
+        In an order that does not depend on the order given.
+    labels, sample_weight : arrays
+    """
+    weights, first = {}, {}
+    for index, (case, label, weight) in enumerate(zip(X, labels, sample_weight, strict=True)):
+        if weight > 0:
+            key = (int(label), case.shape, np.ascontiguousarray(case).tobytes())
+            weights[key] = weights.get(key, 0.0) + weight
+            first.setdefault(key, index)
+    keys = sorted(weights)
+    if not keys:
+        raise InvalidSeriesError("All cases have sample_weight 0. Give at least one case a positive weight.")
+    chosen = [first[key] for key in keys]
+    return [X[i] for i in chosen], labels[chosen], np.array([weights[key] for key in keys])
+
+
+class _FittedFlag:
+    """aeon's ``is_fitted`` kept in a private slot, because scikit-learn wants ``__init__`` to store parameters only."""
+
+    _fitted_flag = False
+
+    @property
+    def is_fitted(self):
+        """Whether fit has been called."""
+        return self._fitted_flag
+
+    @is_fitted.setter
+    def is_fitted(self, value):
+        if value or "_fitted_flag" in vars(self):
+            self._fitted_flag = value
+
+
+class BaseV2S(_FittedFlag, BaseCollectionEstimator):
+    """Checks of X and tags, common to the classifier and the transformer."""
+
+    _tags = {
+        "X_inner_type": ["np-list", "numpy3D"],
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "capability:multithreading": True,
+        "algorithm_type": "deeplearning",
+    }
+
+    _parameter_constraints = {
+        "acoustic_model": [str, Path, AcousticModel],
+        "reprogramming": [StrOptions({"modulation", "pad"})],
+        "voices": ["array-like", None],
+        "n_replicates": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "device": [str, torch.device],
+        "n_jobs": [Integral, None],
+    }
+
+    get_metadata_routing = BaseEstimator.get_metadata_routing
+
+    def __init__(self):
+        super().__init__()
+        # aeon's bases set these; to scikit-learn they are fitted attributes.
+        for name in ("classes_", "n_classes_", "metadata_"):
+            vars(self).pop(name, None)
+
+    def reset(self, keep=None):
+        """Return to the state before fit; see aeon's ``reset``. Metadata requests stay."""
+        request = vars(self).get("_metadata_request")
+        super().reset(keep=keep)
+        self.metadata_ = {}
+        if request is not None:
+            self._metadata_request = request
+        return self
+
+    def _preprocess_collection(self, X, store_metadata=True):
+        """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
+        if X is None or np.isscalar(X):
+            raise InvalidSeriesError(
+                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, n_timepoints)"
+                ", 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, n_timepoints_i)."
+            )
+        if is_list_collection(X):
+            if isinstance(X, list | tuple):
+                X = list(X)
+                self._check_cases(X)
+            if store_metadata:
+                self.__dict__.pop("n_features_in_", None)
+        else:
+            _check_feature_names(self, X, reset=store_metadata)
+            X = check_array(X, dtype="numeric", allow_nd=True, estimator=self)
+            if X.ndim > 3:
+                raise InvalidSeriesError(
+                    f"X must have 2 or 3 dimensions, got {X.ndim}: (n_cases, n_timepoints) or (n_cases, n_channels, "
+                    "n_timepoints)."
+                )
+            if X.size == 0:
+                raise InvalidSeriesError(f"Found array with no values: shape {X.shape}, a minimum of 1 is required.")
+            X = X.astype(np.float64)
+            _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
+        return super()._preprocess_collection(X, store_metadata=store_metadata)
+
+    def _check_cases(self, X):
+        """Check each series of a list; aeon's own errors do not say which series is wrong."""
+        for index, case in enumerate(X):
+            values = np.asarray(case)
+            if values.ndim > 2 or values.size == 0 or not np.issubdtype(values.dtype, np.number):
+                raise InvalidSeriesError(
+                    f"Series {index} of X has shape {values.shape} and dtype {values.dtype}; each series must be a "
+                    "numeric array (n_channels, n_timepoints) with at least one value."
+                )
+            if not np.isfinite(values).all():
+                raise InvalidSeriesError(
+                    f"Series {index} of X contains NaN or infinity. Fill or interpolate missing values before."
+                )
+
+    def _check_shape(self, X):
+        """Check the number of channels against fit; lengths may differ."""
+        n_channels = X[0].shape[0]
+        if n_channels != self.metadata_["n_channels"]:
+            raise InvalidSeriesError(
+                f"X has {n_channels} channels, but {type(self).__name__} was fitted with "
+                f"{self.metadata_['n_channels']}. Give series with the same channels as in fit."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = True
+        return tags
+
+    def _reprogramming(self, acoustic, dropout=0.0, seed=0):
+        """Return a function that builds the input transformation that the parameters describe."""
+        return reprogramming_factory(
+            self.reprogramming,
+            acoustic,
+            n_replicates=self.n_replicates,
+            dropout=dropout,
+            voices=self.voices,
+            seed=seed,
+        )
+
+    def _to_network_input(self, X):
+        """Return series and lengths for the net, scaled by the statistics of fit."""
+        max_points = REPROGRAMMINGS[self.reprogramming].max_points(self.acoustic_model_.n_samples, X[0].shape[0])
+        series, lengths = pad_collection(X, max_points)
+        mean, scale = self.series_mean_[:, None], self.series_scale_[:, None]
+        inside = np.arange(series.shape[2]) < lengths[:, None, None]
+        series = np.where(inside, (series - mean) / scale, 0.0)
+        return {"series": series.astype(np.float32), "lengths": lengths.astype(np.int64)}
+
+    def _fit_scaling(self, X, sample_weight, standardize=True):
+        """Store the weighted mean and standard deviation of each channel over all cases and time points."""
+        if not standardize:
+            self.series_mean_, self.series_scale_ = np.zeros(X[0].shape[0]), np.ones(X[0].shape[0])
+            return
+        n_points = np.array([case.shape[1] for case in X])
+        weights = sample_weight / (sample_weight * n_points).sum()
+        mean = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
+        variance = sum(
+            w * ((case - mean[:, None]) ** 2).sum(axis=1) for w, case in zip(weights, X, strict=True)
+        )
+        scale = np.sqrt(variance)
+        scale[scale < 1e-12 * (1 + np.abs(mean))] = 1.0
+        self.series_mean_, self.series_scale_ = mean, scale
+
+
+class BaseV2SClassifier(BaseV2S, BaseClassifier):
+    """scikit-learn's classifier contract on top of aeon's: labels, weights, score."""
+
+    # aeon's fit has no sample_weight; the steps are the same.
+    @method_timer("fit_time_millis_", overwrite=False, remove_on_start=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints), or list
+            Time series; a list holds one array (n_channels, n_timepoints_i) a case, lengths may differ. Any collection
+            of aeon is accepted.
+        y : array-like of shape (n_cases,)
+            Labels of any type.
+        sample_weight : array-like of shape (n_cases,), optional
+            Non-negative; a weight of 2 counts like two copies of the case.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or y cannot be used; the message says what was given and what is needed.
+        """
+        X, y = self._fit_setup(X, y)
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._fit(X, y, sample_weight)
+        self.is_fitted = True
+        return self
+
+    def _check_y(self, y, n_cases, update_classes=True, allow_single_class=True):
+        """Check labels as scikit-learn wants, then as aeon does."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
+            )
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        return super()._check_y(y, n_cases, update_classes, allow_single_class=True)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+        y : array-like of shape (n_cases,)
+            True labels.
+        sample_weight : array-like of shape (n_cases,), optional
+
+        Returns
+        -------
+        float
+        """
+        return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+class BaseV2STransformer(BaseV2S, BaseCollectionTransformer):
+    """scikit-learn's transformer contract on top of aeon's."""
+
+    _tags = {"output_data_type": "Tabular"}
+
+    def fit(self, X, y=None):
+        """Fit the transformer; y is ignored."""
+        return super().fit(X)
+
+    # Defined here, not only in aeon, so that scikit-learn wraps them for set_output.
+    def transform(self, X, y=None):
+        """Return the features of time series.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_cases, n_features_out)
+        """
+        return super().transform(X)
+
+    def fit_transform(self, X, y=None):
+        """Fit and return the features of the same time series; see ``transform``."""
+        return super().fit_transform(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are float32, as the network computes them
+        return tags

@@ -1,0 +1,25 @@
+"""Errors of this package; each is also the built-in error that scikit-learn users expect."""
+
+
+class V2SError(Exception):
+    """Base class of the package's errors."""
+
+
+class InvalidParameterError(V2SError, ValueError):
+    """A parameter of an estimator has a value that cannot be used."""
+
+
+class InvalidSeriesError(V2SError, ValueError):
+    """The time series cannot be used as they are."""
+
+
+class AcousticModelNotFoundError(V2SError, ValueError):
+    """No acoustic model has this name."""
+
+
+class WeightsError(V2SError, ValueError):
+    """A weights file is missing, damaged, changed or of another kind."""
+
+
+class MissingDependencyError(V2SError, ImportError):
+    """An optional dependency is not installed."""

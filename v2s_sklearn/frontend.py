@@ -1,0 +1,112 @@
+"""Waveform to log-mel features, differentiable in the waveform.
+
+Shape legend: B batch, S waveform samples, F frames, N frequency bins, M mel bands.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+# Waveforms are in [-1, 1]; the log offset below is stated for the 16-bit integer scale of audio files.
+INT16_FULL_SCALE = 32768.0
+
+
+def mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max):
+    """Triangular filters, equally spaced on the mel scale 2595 log10(1 + f / 700).
+
+    Parameters
+    ----------
+    n_mels : int
+        Number of filters M.
+    n_fft : int
+        Length of the Fourier transform; there are ``n_fft // 2 + 1`` frequency bins N.
+    sample_rate : int
+        In Hz.
+    f_min, f_max : float
+        Lower edge of the first and upper edge of the last filter, in Hz.
+
+    Returns
+    -------
+    ndarray of shape (N, M), float32
+        Filter weights, each filter with peak 1.
+
+    References
+    ----------
+    .. [1] S. Young et al., The HTK Book, section 5.4 (filter-bank analysis).
+    """
+
+    def to_mel(f):
+        return 2595.0 * np.log10(1.0 + np.asarray(f) / 700.0)
+
+    mel_edges = np.linspace(to_mel(f_min), to_mel(f_max), n_mels + 2)
+    edges = 700.0 * (10.0 ** (mel_edges / 2595.0) - 1.0)
+    bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - left) / (centre - left)
+    falling = (right - bins[:, None]) / (right - centre)
+    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+
+
+class LogMel(nn.Module):
+    """Standardised log-mel features of a waveform.
+
+    The short-time Fourier transform is linear, so it is exposed apart: ``from_stft(stft(a) + stft(b))`` equals
+    ``forward(a + b)``, which lets a caller transform the data and the trained input parameters separately.
+
+    Parameters
+    ----------
+    sample_rate : int, default=16000
+        In Hz.
+    win_length, hop_length : int, default=480 and 160
+        Hann window and step, in samples (30 ms and 10 ms).
+    n_fft : int, default=512
+        Length of the Fourier transform in samples.
+    n_mels : int, default=40
+        Number of mel bands.
+    f_min, f_max : float, default=0 and 4000
+        Range of the mel bands in Hz.
+    log_offset : float, default=300
+        Added to the band energies, on the scale of 16-bit samples, before the logarithm.
+    mean, std : float
+        The logarithms are standardised by these; the defaults are those of Speech Commands.
+    """
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        win_length=480,
+        hop_length=160,
+        n_fft=512,
+        n_mels=40,
+        f_min=0.0,
+        f_max=4000.0,
+        log_offset=300.0,
+        mean=14.43,
+        std=5.15,
+    ):
+        super().__init__()
+        self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
+        self.log_offset, self.mean, self.std = log_offset, mean, std
+        window = torch.hann_window(win_length) * INT16_FULL_SCALE
+        filters = torch.from_numpy(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
+        # Derived from the configuration, so they are no part of the weights.
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def n_frames(self, n_samples):
+        """Return the number of frames F of a waveform of ``n_samples`` samples."""
+        return (n_samples - self.win_length) // self.hop_length + 1
+
+    def stft(self, waveform):
+        """Return the short-time Fourier transform, no padding: (B, S) to complex (B, F, N)."""
+        frames = waveform.unfold(-1, self.win_length, self.hop_length)
+        return torch.fft.rfft(frames * self.window, self.n_fft)
+
+    def from_stft(self, spectrum):
+        """Return the features of a short-time Fourier transform: complex (B, F, N) to (B, F, M)."""
+        power = spectrum.real.square() + spectrum.imag.square()
+        return (torch.log(power @ self.filters + self.log_offset) - self.mean) / self.std
+
+    def forward(self, waveform):
+        """Return the features of waveforms in [-1, 1]: (B, S) to (B, F, M)."""
+        return self.from_stft(self.stft(waveform))

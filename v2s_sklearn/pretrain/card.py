@@ -1,0 +1,2 @@
+"""The model card beside a weights file, written from what was measured."""
+def write_card(*a,**k): pass

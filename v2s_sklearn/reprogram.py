@@ -1,0 +1,268 @@
+"""Input transformations: time series to waveforms for a frozen acoustic model, with the trained parameters theta.
+
+Shape legend: B batch, C channels, T time points, L points of a series with its channels in a row, S waveform samples,
+V voices.
+
+A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds the true numbers of points.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+
+def gather_points(series, index):
+    """Return ``series[b, c, index[b, s]]``: (B, C, T) and (B, S) to (B, C, S)."""
+    return series.gather(2, index.unsqueeze(1).expand(-1, series.shape[1], -1))
+
+
+def stretch(series, lengths, n_samples):
+    """Return each series interpolated linearly to ``n_samples`` points: (B, C, T), (B,) to (B, C, S).
+
+    Differs from ``torch.nn.functional.interpolate`` in that each series has its own length.
+    """
+    grid = torch.linspace(0.0, 1.0, n_samples, dtype=torch.float64, device=series.device)
+    position = grid * (lengths.unsqueeze(1) - 1)
+    left = position.floor().long()
+    right = torch.minimum(left + 1, lengths.unsqueeze(1) - 1)
+    fraction = (position - left).to(series.dtype).unsqueeze(1)
+    return torch.lerp(gather_points(series, left), gather_points(series, right), fraction)
+
+
+class SeededDropout(nn.Module):
+    """Dropout with a generator of its own, so that the global random state is neither read nor changed.
+
+    Parameters
+    ----------
+    p : float
+        Share of the values set to zero in training; the others are scaled by ``1 / (1 - p)``.
+    seed : int
+    """
+
+    def __init__(self, p, seed):
+        super().__init__()
+        self.p = p
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def forward(self, values):
+        """Return a copy with zeros in training, the values themselves otherwise; any shape."""
+        if not self.training or self.p == 0:
+            return values
+        keep = torch.rand(values.shape, generator=self.generator) >= self.p
+        return values * keep.to(values) / (1 - self.p)
+
+
+class PadReprogram(nn.Module):
+    """The paper's input transformation, H(x; theta) = Pad(x) + M * theta.
+
+    The series, one sample a time point, stands m times at equal intervals from the start of a zero waveform; the mask M
+    is 0 where it stands and 1 elsewhere. The channels of a multivariate series follow one another. Fewer copies are
+    made where m do not fit.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length S of the waveform.
+    n_replicates : int, default=1
+        m, the number of copies.
+    dropout : float, default=0.0
+        Share of theta set to zero in a training step; the rest is scaled by ``1 / (1 - dropout)``.
+    gain : float, default=0.1
+        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for.
+    seed : int, default=0
+        Of the initial theta (Glorot's uniform distribution) and of the dropout.
+
+    Attributes
+    ----------
+    theta : Parameter of shape (S,)
+
+    References
+    ----------
+    .. [1] C.-H. H. Yang, Y.-Y. Tsai, P.-Y. Chen, Voice2Series, ICML 2021, section 3.1 and equation 1.
+    """
+
+    n_voices = 1
+
+    def __init__(self, n_samples, n_replicates=1, dropout=0.0, gain=0.1, seed=0):
+        super().__init__()
+        self.n_samples, self.n_replicates, self.gain = n_samples, n_replicates, gain
+        self.dropout = SeededDropout(dropout, seed)
+        bound = math.sqrt(6.0 / (n_samples + 1))
+        uniform = torch.rand(n_samples, generator=torch.Generator().manual_seed(seed))
+        self.theta = nn.Parameter((2 * uniform - 1) * bound)
+
+    @staticmethod
+    def max_points(n_samples, n_channels):
+        """Return how many time points a series may have; half of the window is left to theta."""
+        return max(1, n_samples // (2 * n_channels))
+
+    def pad(self, series, lengths):
+        """Return the padded series and the mask: (B, C, T), (B,) to Pad(x) (B, S) and M (B, S)."""
+        n_channels = series.shape[1]
+        lengths = lengths.unsqueeze(1)  # (B, 1)
+        n_points = lengths * n_channels
+        n_slots = torch.div(self.n_samples, n_points, rounding_mode="floor")
+        copies = n_slots.clamp(max=self.n_replicates)
+        interval = torch.div(n_slots, copies, rounding_mode="floor") * n_points
+        sample = torch.arange(self.n_samples, device=series.device)
+        copy = torch.div(sample, interval, rounding_mode="floor")
+        offset = sample - copy * interval
+        stands = (copy < copies) & (offset < n_points)
+        offset = torch.where(stands, offset, 0)
+        channel = torch.div(offset, lengths, rounding_mode="floor")
+        flat = series.flatten(1)
+        values = flat.gather(1, channel * series.shape[2] + (offset - channel * lengths))
+        return torch.where(stands, values, 0.0), (~stands).to(series.dtype)
+
+    def forward(self, series, lengths):
+        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V=1, S)."""
+        padded, mask = self.pad(series, lengths)
+        return (self.gain * (padded + mask * self.dropout(self.theta))).unsqueeze(1)
+
+    def theta_numpy(self):
+        """Return theta as an array of shape (S,)."""
+        return self.theta.detach().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How one voice sounds a series x: at frequency carrier + deviation * x with amplitude exp(loudness * x).
+
+    Attributes
+    ----------
+    carrier : float
+        Hz.
+    deviation : float, default=0
+        Hz for one unit of the scaled series.
+    loudness : float, default=0
+        Nats of amplitude for one unit of the scaled series.
+    n_harmonics : int, default=1
+        The k-th harmonic has amplitude 1 / k.
+    """
+
+    carrier: float
+    deviation: float = 0.0
+    loudness: float = 0.0
+    n_harmonics: int = 1
+
+
+DEFAULT_VOICES = (
+    Voice(1500.0, deviation=500.0),
+    Voice(2200.0, deviation=-900.0),
+    Voice(200.0, loudness=0.7, n_harmonics=10),
+)
+
+
+class ModulationReprogram(nn.Module):
+    """Modulation of voices by the series; theta is what makes up the voices, and an additive waveform.
+
+    The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that the
+    acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length S of the waveform.
+    sample_rate : int
+        In Hz.
+    voices : sequence of Voice
+        Initial values of theta.
+    amplitude : float, default=0.1
+        Of a voice at x = 0, full scale 1.
+    n_replicates : int, default=1
+        How many times the series sounds in the window, each time in an equal part of it.
+    dropout : float, default=0.0
+        Share of the additive waveform set to zero in a training step.
+    seed : int, default=0
+        Of the dropout.
+
+    Attributes
+    ----------
+    carrier, deviation : Parameters of shape (V,)
+        In units of ``FREQUENCY_UNIT`` Hz, so that one learning rate suits all of theta.
+    loudness : Parameter of shape (V,)
+    additive : Parameter of shape (S,)
+        Zero at first.
+    """
+
+    FREQUENCY_UNIT = 1000.0
+    FREQUENCY_RANGE = (50.0, 3950.0)
+
+    def __init__(
+        self, n_samples, sample_rate, voices=DEFAULT_VOICES, amplitude=0.1, n_replicates=1, dropout=0.0, seed=0
+    ):
+        super().__init__()
+        self.n_samples, self.sample_rate = n_samples, sample_rate
+        self.amplitude, self.n_replicates = amplitude, n_replicates
+        self.dropout = SeededDropout(dropout, seed)
+        self.n_harmonics = [voice.n_harmonics for voice in voices]
+        self.carrier = nn.Parameter(torch.tensor([v.carrier for v in voices]) / self.FREQUENCY_UNIT)
+        self.deviation = nn.Parameter(torch.tensor([v.deviation for v in voices]) / self.FREQUENCY_UNIT)
+        self.loudness = nn.Parameter(torch.tensor([v.loudness for v in voices]))
+        self.additive = nn.Parameter(torch.zeros(n_samples))
+
+    @property
+    def n_voices(self):
+        """Number of voices V."""
+        return len(self.n_harmonics)
+
+    @staticmethod
+    def max_points(n_samples, n_channels):
+        """Return how many time points a series may have."""
+        return n_samples
+
+    def sound(self, contour, voice):
+        """Return the waveform of one voice: stretched series (B, C, S) to (B, C, S)."""
+        frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + self.deviation[voice] * contour)
+        frequency = frequency.clamp(*self.FREQUENCY_RANGE)
+        phase = 2 * math.pi * torch.cumsum(frequency / self.sample_rate, dim=-1)
+        # Three standard deviations bound the loudness, so that an outlier does not clip.
+        loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
+        harmonic, previous = torch.sin(phase), torch.zeros_like(phase)
+        tone = harmonic
+        if self.n_harmonics[voice] > 1:
+            twice_cosine = 2 * torch.cos(phase)
+            for k in range(2, self.n_harmonics[voice] + 1):
+                # sin(k p) = 2 cos(p) sin((k - 1) p) - sin((k - 2) p): two multiplications instead of a sine.
+                harmonic, previous = twice_cosine * harmonic - previous, harmonic
+                tone = tone + harmonic / k
+        return self.amplitude * loudness * tone
+
+    def forward(self, series, lengths):
+        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * C, S)."""
+        part = -(-self.n_samples // self.n_replicates)
+        contour = stretch(series, lengths, part).repeat(1, 1, self.n_replicates)[:, :, : self.n_samples]
+        voices = [self.sound(contour, voice) for voice in range(self.n_voices)]
+        return torch.cat(voices, dim=1) + self.dropout(self.additive)
+
+    def theta_numpy(self):
+        """Return theta as a dict of arrays: carrier and deviation in Hz, loudness in nats, additive waveform."""
+        theta = {name: value.detach().cpu().numpy() for name, value in self.named_parameters()}
+        return theta | {name: theta[name] * self.FREQUENCY_UNIT for name in ("carrier", "deviation")}
+
+
+REPROGRAMMINGS = {"pad": PadReprogram, "modulation": ModulationReprogram}
+
+
+def reprogramming_factory(kind, acoustic, *, n_replicates, dropout, voices, seed):
+    """Return a function without arguments that builds an input transformation for an acoustic model.
+
+    Parameters
+    ----------
+    kind : {"pad", "modulation"}
+    acoustic : AcousticModel
+        Gives window and sample rate.
+    n_replicates, dropout, voices, seed
+        See `PadReprogram` and `ModulationReprogram`.
+
+    Returns
+    -------
+    callable
+    """
+    options = {"n_samples": acoustic.n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
+    if kind == "modulation":
+        options |= {"sample_rate": acoustic.sample_rate, "voices": DEFAULT_VOICES if voices is None else tuple(voices)}
+    return partial(REPROGRAMMINGS[kind], **options)

@@ -1,14 +1,15 @@
 """Voice2Series for scikit-learn: time series classification with a frozen acoustic model."""
 
+from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.transformer import V2SFeatures
 
 __all__ = [
+    "__version__",
     "V2SClassifier",
     "V2SFeatures",
     "list_acoustic_models",
     "load_acoustic_model",
     "register_acoustic_model",
 ]
-__version__ = "0.1.0"

@@ -239,9 +239,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         n_points = np.array([case.shape[1] for case in X])
         weights = sample_weight / (sample_weight * n_points).sum()
         mean = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
-        variance = sum(
-            w * ((case - mean[:, None]) ** 2).sum(axis=1) for w, case in zip(weights, X, strict=True)
-        )
+        variance = sum(w * ((case - mean[:, None]) ** 2).sum(axis=1) for w, case in zip(weights, X, strict=True))
         scale = np.sqrt(variance)
         scale[scale < 1e-12 * (1 + np.abs(mean))] = 1.0
         self.series_mean_, self.series_scale_ = mean, scale

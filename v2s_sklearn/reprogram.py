@@ -199,9 +199,9 @@ class ModulationReprogram(nn.Module):
         self.amplitude, self.n_replicates = amplitude, n_replicates
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
-        self.carrier = nn.Parameter(torch.tensor([v.carrier for v in voices]) / self.FREQUENCY_UNIT)
-        self.deviation = nn.Parameter(torch.tensor([v.deviation for v in voices]) / self.FREQUENCY_UNIT)
-        self.loudness = nn.Parameter(torch.tensor([v.loudness for v in voices]))
+        self.carrier = nn.Parameter(torch.tensor([float(v.carrier) for v in voices]) / self.FREQUENCY_UNIT)
+        self.deviation = nn.Parameter(torch.tensor([float(v.deviation) for v in voices]) / self.FREQUENCY_UNIT)
+        self.loudness = nn.Parameter(torch.tensor([float(v.loudness) for v in voices]))
         self.additive = nn.Parameter(torch.zeros(n_samples))
 
     @property

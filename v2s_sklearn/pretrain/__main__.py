@@ -12,8 +12,8 @@ import torch
 
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
 from v2s_sklearn.pretrain.card import write_card
-from v2s_sklearn.pretrain.data import SpeechSplit, extract_features, read_clips, read_speech
-from v2s_sklearn.pretrain.supervised import TrainingConfig, evaluate, train
+from v2s_sklearn.pretrain.data import read_clips, read_speech
+from v2s_sklearn.pretrain.supervised import TrainingConfig, train
 
 logger = logging.getLogger("v2s_sklearn.pretrain")
 
@@ -47,11 +47,21 @@ def parse_arguments(arguments=None):
     return parser.parse_args(arguments)
 
 
-def test_split(folder, model):
-    """Return the raw test clips as features of the model's own front end."""
+def evaluate_on_raw_audio(model, folder):
+    """Return accuracy and loss on the raw test clips, through the model's own front end."""
     waveforms, words, _ = read_clips(folder, "gsc_wav_test")
     labels = torch.tensor([model.source_labels.index(word) for word in words])
-    return SpeechSplit(extract_features(model.frontend, waveforms), labels)
+    with torch.no_grad():
+        logits = torch.cat([model(batch) for batch in torch.from_numpy(waveforms).split(256)])
+    correct = (logits.argmax(1) == labels).double()
+    spoken = torch.tensor([word != "_silence_" for word in words])
+    return {
+        "accuracy": correct.mean().item(),
+        "loss": torch.nn.functional.cross_entropy(logits, labels).item(),
+        "n": len(words),
+        "accuracy_words": correct[spoken].mean().item(),
+        "n_words": int(spoken.sum()),
+    }
 
 
 def main(arguments=None):
@@ -78,12 +88,14 @@ def main(arguments=None):
 
     path = options.output / f"{options.name}.safetensors"
     digest = save_weights(model, path, recipe.architecture, network)
-    test = evaluate(model, test_split(options.speech, model))
-    logger.info("raw test clips: accuracy %.4f, loss %.4f", test["accuracy"], test["loss"])
+    test = evaluate_on_raw_audio(model, options.speech)
+    logger.info("raw test clips: %s", test)
     write_card(
         path.with_suffix(".md"),
         model=model,
+        architecture=recipe.architecture,
         config=config,
+        data_sizes={name: len(split) for name, split in data.items()},
         history=history,
         test=test,
         command=f"python -m v2s_sklearn.pretrain {shlex.join(sys.argv[1:] if arguments is None else arguments)}",

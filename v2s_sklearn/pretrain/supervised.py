@@ -195,7 +195,5 @@ def train(model, data, config, work_dir, teacher=None):
                 "history": history,
             },
         )
-        logger.info(
-            "epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in history[-1].items()}
-        )
+        logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in history[-1].items()})
     return average.freeze(), history

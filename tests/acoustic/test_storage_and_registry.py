@@ -1,0 +1,145 @@
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_CONFIG, make_tiny_model
+from safetensors.torch import save_file
+
+import v2s_sklearn
+from v2s_sklearn import list_acoustic_models, load_acoustic_model, register_acoustic_model
+from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums, save_weights
+from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+
+PACKAGED = sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors"))
+
+
+@pytest.fixture
+def weights_file(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_weights(make_tiny_model(), path, "attention_rnn", TINY_CONFIG)
+    return path
+
+
+def test_the_packaged_models_are_listed():
+    assert "v2sa" in PACKAGED
+    assert set(PACKAGED) | {"tiny"} <= set(list_acoustic_models())
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_models(name):
+    model = load_acoustic_model(name)
+    assert isinstance(model, torch.nn.Module)
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert (model.sample_rate, model.n_samples, model.n_classes) == (16000, 16000, 36)
+    assert "_silence_" in model.source_labels and "yes" in model.source_labels
+    waveforms = torch.randn(3, 16000, generator=torch.Generator().manual_seed(0)) * 1e-3
+    probabilities = model.predict_proba(waveforms)
+    assert probabilities.shape == (3, 36)
+    # Faint noise is the one sound without a speech file at hand that has a right answer.
+    assert [model.source_labels[i] for i in probabilities.argmax(1)] == ["_silence_"] * 3
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_the_model_card_states_the_file_and_a_measured_accuracy(name):
+    card = (WEIGHTS_DIR / f"{name}.md").read_text()
+    digest = hashlib.sha256((WEIGHTS_DIR / f"{name}.safetensors").read_bytes()).hexdigest()
+    assert read_checksums()[f"{name}.safetensors"] == digest
+    assert digest in card
+    for item in ("CC BY 4.0", "hash split", "accuracy on raw test audio", "python -m v2s_sklearn.pretrain"):
+        assert item in card
+    assert f"{load_acoustic_model(name).n_parameters():,} weights" in card
+
+
+def test_a_model_is_loaded_once():
+    assert load_acoustic_model("v2sa") is load_acoustic_model("v2sa")
+    assert load_acoustic_model(load_acoustic_model("v2sa")) is load_acoustic_model("v2sa")
+
+
+def test_round_trip_through_a_file(weights_file):
+    model, original = load_acoustic_model(weights_file), make_tiny_model().eval()
+    waveform = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model(waveform), original(waveform), rtol=0, atol=0)
+    assert load_acoustic_model(str(weights_file)) is model
+
+
+def test_a_loaded_model_is_pickled_as_a_reference(weights_file):
+    model = load_acoustic_model(weights_file)
+    pickled = pickle.dumps(model)
+    assert len(pickled) < 1000
+    assert pickle.loads(pickled) is model
+
+
+def test_a_changed_file_is_refused(weights_file):
+    digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
+    content = bytearray(weights_file.read_bytes())
+    content[-1] ^= 1
+    weights_file.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"expected {digest}: the file was changed or damaged"):
+        load_weights(weights_file, sha256=digest)
+
+
+def test_a_pickle_refuses_other_weights(weights_file, tmp_path):
+    pickled = pickle.dumps(load_acoustic_model(weights_file))
+    v2s_sklearn.acoustic.registry._LOADED.clear()
+    other = make_tiny_model()
+    torch.nn.init.zeros_(other.output.bias)
+    save_weights(other, weights_file, "attention_rnn", TINY_CONFIG)
+    with pytest.raises(WeightsError, match="not the weights the estimator was fitted with"):
+        pickle.loads(pickled)
+
+
+@pytest.mark.parametrize("content", ["text", "pickle", "foreign", "truncated"])
+def test_other_files_are_refused(content, weights_file):
+    if content == "text":
+        weights_file.write_text("no weights")
+    elif content == "pickle":
+        torch.save(make_tiny_model().state_dict(), weights_file)
+    elif content == "foreign":
+        save_file({"weight": torch.zeros(3)}, weights_file)
+    else:
+        weights_file.write_bytes(weights_file.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="is not a weights file of v2s_sklearn"):
+        load_weights(weights_file)
+
+
+def test_unknown_names_get_a_suggestion():
+    with pytest.raises(AcousticModelNotFoundError, match="Did you mean 'v2sa'"):
+        load_acoustic_model("v2s_a")
+    with pytest.raises(WeightsError, match="No weights file at"):
+        load_acoustic_model("missing.safetensors")
+    with pytest.raises(InvalidParameterError, match="got int"):
+        load_acoustic_model(3)
+
+
+def test_registering_checks_the_name_and_the_factory():
+    with pytest.raises(InvalidParameterError, match="registered as 'tiny' already"):
+        register_acoustic_model("tiny", make_tiny_model)
+    with pytest.raises(InvalidParameterError, match="packaged models cannot be replaced"):
+        register_acoustic_model("v2sa", make_tiny_model, overwrite=True)
+    with pytest.raises(InvalidParameterError, match="must be callable"):
+        register_acoustic_model("other", make_tiny_model())
+
+
+def test_embeddings_pool_every_layer_over_time():
+    model = make_tiny_model().freeze()
+    waveform = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0)) * 0.1
+    layers = model.activations(model.frontend(waveform))
+    assert list(layers)[-1] == "logits"
+    states = layers["lstm2"].numpy()
+    embedding = model.embed(waveform, ["lstm2", "attention"]).numpy()
+    n = states.shape[1]
+    np.testing.assert_allclose(embedding[:, :n], states.mean(2), atol=1e-6)
+    np.testing.assert_allclose(embedding[:, n : 2 * n], states.max(2), atol=1e-6)
+    np.testing.assert_allclose(embedding[:, 2 * n : 3 * n], states.std(2), atol=1e-6)
+    np.testing.assert_allclose(embedding[:, 11 * n :], layers["attention"].numpy(), atol=1e-6)
+    assert model.embed(waveform).shape[1] == sum(
+        layer.shape[1] * (11 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
+    )
+
+
+def test_the_weights_folder_is_part_of_the_package():
+    assert WEIGHTS_DIR.parent == Path(v2s_sklearn.acoustic.__file__).parent

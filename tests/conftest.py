@@ -1,0 +1,42 @@
+"""A small acoustic model, registered as "tiny", and real data that aeon ships."""
+
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before scipy is imported; scikit-learn skips a check without it
+
+import pytest
+import torch
+from aeon.datasets import load_gunpoint, load_italy_power_demand
+
+from v2s_sklearn import register_acoustic_model
+from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+
+TINY_CONFIG = {
+    "source_labels": [f"word{index}" for index in range(12)],
+    "n_samples": 4000,
+    "hidden_size": 8,
+    "dense_sizes": [8],
+}
+
+
+def make_tiny_model():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return AttentionRNN(**TINY_CONFIG)
+
+
+register_acoustic_model("tiny", make_tiny_model, overwrite=True)
+
+
+@pytest.fixture(scope="session")
+def gunpoint():
+    X_train, y_train = load_gunpoint(split="train")
+    X_test, y_test = load_gunpoint(split="test")
+    return X_train, y_train, X_test, y_test
+
+
+@pytest.fixture(scope="session")
+def italy():
+    X_train, y_train = load_italy_power_demand(split="train")
+    X_test, y_test = load_italy_power_demand(split="test")
+    return X_train, y_train, X_test[:200], y_test[:200]

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+
+from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
+from v2s_sklearn.ridge import choose_sharpness, solve_ridge
+
+
+@pytest.mark.parametrize(("n_target", "size"), [(1, 36), (2, 18), (5, 7), (36, 1)])
+def test_random_mapping_gives_each_class_its_own_source_classes(n_target, size):
+    assignment = random_mapping(36, n_target, np.random.RandomState(0))
+    assert assignment.shape == (n_target, size)
+    assert len(np.unique(assignment)) == n_target * size
+    other = random_mapping(36, n_target, np.random.RandomState(1))
+    assert (assignment != other).any()
+
+
+def test_more_target_than_source_classes_is_an_error_with_a_way_out():
+    with pytest.raises(InvalidParameterError, match="36 source and 40 target classes.*mapping='ridge'"):
+        random_mapping(36, 40, np.random.RandomState(0))
+
+
+def test_frequency_mapping_takes_the_most_frequent_pairs_first():
+    # Class 0 is heard as source 2 (3 of 4), class 1 as source 2 (2 of 4), 0 and 3.
+    heard = [2, 2, 2, 1, 2, 2, 0, 3]
+    probabilities = np.eye(4)[heard] * 0.7 + 0.075
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    assignment = frequency_mapping(probabilities, labels, 2, np.ones(8))
+    assert sorted(assignment[0]) == [1, 2]
+    assert sorted(assignment[1]) == [0, 3]
+    # With weights on class 1 source 2 goes there.
+    assignment = frequency_mapping(probabilities, labels, 2, np.where(labels == 1, 9.0, 1.0))
+    assert 2 in assignment[1]
+
+
+def test_many_to_one_is_the_mean_of_the_source_probabilities():
+    assignment = np.array([[0, 3], [4, 1]])
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    source = torch.softmax(logits, dim=1)
+    expected = torch.stack([source[:, [0, 3]].mean(1), source[:, [4, 1]].mean(1)], dim=1)
+    torch.testing.assert_close(ManyToOneMapping(assignment)(logits).exp(), expected)
+
+
+@pytest.fixture(params=[(30, 80), (60, 12)], ids=["wide", "tall"])
+def problem(request):
+    n, d = request.param
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, d))
+    labels = rng.integers(0, 3, n)
+    x[:, :3] += np.eye(3)[labels]
+    weights = rng.uniform(0.5, 3.0, n)
+    return x, np.where(labels[:, None] == np.arange(3), 1.0, -1.0), weights, labels
+
+
+def test_ridge_agrees_with_scikit_learn(problem):
+    x, y, weights, _ = problem
+    ours = solve_ridge(x, y, weights, alphas=np.array([0.3]))
+    theirs = Ridge(alpha=0.3 * weights.sum()).fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(ours.coef, theirs.coef_.T, atol=1e-9)
+    np.testing.assert_allclose(ours.intercept, theirs.intercept_, atol=1e-9)
+
+
+def test_leave_one_out_scores_are_those_of_refitting(problem):
+    x, y, weights, _ = problem
+    alpha = 0.3
+    scores = solve_ridge(x, y, weights, alphas=np.array([alpha])).loo_scores
+    for left_out in (0, 7, 29):
+        rest = np.arange(len(x)) != left_out
+        model = Ridge(alpha=alpha * weights.sum()).fit(x[rest], y[rest], sample_weight=weights[rest])
+        np.testing.assert_allclose(scores[left_out], model.predict(x[[left_out]])[0], atol=1e-8)
+
+
+def test_the_strength_with_least_leave_one_out_error_is_chosen(problem):
+    x, y, weights, _ = problem
+    alphas = np.logspace(-3, 3, 7)
+    errors = []
+    for alpha in alphas:
+        scores = solve_ridge(x, y, weights, alphas=np.array([alpha])).loo_scores
+        errors.append(weights @ ((scores - y) ** 2).sum(axis=1))
+    assert solve_ridge(x, y, weights, alphas=alphas).alpha == alphas[np.argmin(errors)]
+
+
+def test_sharpness_falls_with_noise():
+    labels = np.tile([0, 1], 50)
+    scores = np.where(labels[:, None] == np.arange(2), 1.0, -1.0)
+    noisy = scores.copy()
+    noisy[:30] *= -1
+    assert choose_sharpness(scores, labels, np.ones(100)) > choose_sharpness(noisy, labels, np.ones(100))
+
+
+def test_linear_mapping_starts_at_the_ridge_solution(problem):
+    x, y, weights, labels = problem
+    mapping = LinearMapping(x.shape[1], 3)
+    mapping.solve(x, labels, weights)
+    mean = weights @ x / weights.sum()
+    z = (x - mean) / np.sqrt(weights @ (x - mean) ** 2 / weights.sum())
+    ridge = solve_ridge(z, y, weights)
+    logits = mapping.sharpness.item() * (z @ ridge.coef + ridge.intercept)
+    expected = torch.log_softmax(torch.from_numpy(logits), dim=1)
+    torch.testing.assert_close(mapping(torch.from_numpy(x)).detach(), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_value_far_outside_of_training_is_bounded(problem):
+    x, _, weights, labels = problem
+    x[:, 5] = 1.0 + 1e-3 * x[:, 5]
+    mapping = LinearMapping(x.shape[1], 3)
+    mapping.solve(x, labels, weights)
+    outside = torch.from_numpy(x[:1].copy())
+    outside[0, 5] = 50.0
+    far = outside.clone()
+    far[0, 5] = 5000.0
+    torch.testing.assert_close(mapping(outside), mapping(far))

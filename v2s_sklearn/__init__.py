@@ -6,9 +6,9 @@ from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.transformer import V2SFeatures
 
 __all__ = [
-    "__version__",
     "V2SClassifier",
     "V2SFeatures",
+    "__version__",
     "list_acoustic_models",
     "load_acoustic_model",
     "register_acoustic_model",

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -25,7 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.errors import InvalidSeriesError
+from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
 
 
@@ -101,6 +102,22 @@ def merge_copies(X, labels, sample_weight):
     return [X[i] for i in chosen], labels[chosen], np.array([weights[key] for key in keys])
 
 
+def class_weights(class_weight, classes, y):
+    """Return the weight of each class, (n_classes,), for scikit-learn's ``class_weight``.
+
+    scikit-learn's own function turns labels like "1" into integers before it looks them up.
+    """
+    if not isinstance(class_weight, dict):
+        return compute_class_weight(class_weight, classes=classes, y=y)
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise InvalidParameterError(
+            f"class_weight has weights for {unknown}, which are not among the classes {classes.tolist()}. Give the "
+            "labels as they are in y; classes without a weight have weight 1."
+        )
+    return np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
+
+
 class _FittedFlag:
     """aeon's ``is_fitted`` kept in a private slot, because scikit-learn wants ``__init__`` to store parameters only."""
 
@@ -159,8 +176,8 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
         if X is None or np.isscalar(X):
             raise InvalidSeriesError(
-                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, n_timepoints)"
-                ", 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, n_timepoints_i)."
+                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
+                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, n_timepoints_i)."
             )
         if is_list_collection(X):
             if isinstance(X, list | tuple):

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.base import BaseV2SClassifier, merge_copies
+from v2s_sklearn.base import BaseV2SClassifier, class_weights, merge_copies
+from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
 from v2s_sklearn.net import (
     CHUNK_WAVEFORMS,
@@ -226,7 +226,7 @@ class V2SClassifier(BaseV2SClassifier):
         random_state = check_random_state(self.random_state)
         labels = np.searchsorted(self.classes_, y)
         sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        sample_weight = sample_weight * compute_sample_weight(self.class_weight, y)
+        sample_weight = sample_weight * class_weights(self.class_weight, self.classes_, y)[labels]
         X, labels, sample_weight = merge_copies(X, labels, sample_weight)
 
         # Frozen source model f_S and input transformation H(x; theta).
@@ -248,7 +248,7 @@ class V2SClassifier(BaseV2SClassifier):
             assignment = frequency_mapping(probabilities, labels, self.n_classes_, sample_weight)
             mapping = partial(ManyToOneMapping, assignment)
         n_waveforms = untrained.reprogram.n_voices * data["series"].shape[1]
-        net = self._make_net(reprogram, mapping, n_waveforms, random_state).initialize()
+        net = self._make_net(reprogram, mapping, n_waveforms, labels, random_state).initialize()
         if self.mapping == "ridge":
             net.module_.mapping.solve(embeddings, labels, sample_weight)
 
@@ -257,12 +257,13 @@ class V2SClassifier(BaseV2SClassifier):
             net.partial_fit(data | {"sample_weight": sample_weight.astype(np.float32)}, labels)
         self.net_ = net
 
-    def _make_net(self, reprogram, mapping, n_waveforms, random_state):
+    def _make_net(self, reprogram, mapping, n_waveforms, labels, random_state):
         """Return the skorch net, not yet initialized."""
-        seed = random_state.randint(2**31 - 1)
+        seed = int(random_state.randint(2**31 - 1))
         callbacks = list(self.callbacks or [])
         train_split = None
         if self.early_stopping and self.max_epochs > 0:
+            self._check_validation_fraction(labels)
             train_split = ValidSplit(self.validation_fraction, stratified=True, random_state=seed)
             callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=noop))
         if self.verbose:
@@ -287,6 +288,18 @@ class V2SClassifier(BaseV2SClassifier):
             chunk_size=chunk_size(n_waveforms),
             n_jobs=self._n_jobs,
         )
+
+    def _check_validation_fraction(self, labels):
+        """Check that early stopping leaves a case of each class on both sides of the split."""
+        counts = np.bincount(labels)
+        counts = counts[counts > 0]
+        n_validation = int(np.ceil(self.validation_fraction * len(labels)))
+        if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
+            raise InvalidParameterError(
+                f"early_stopping with validation_fraction={self.validation_fraction} sets {n_validation} of "
+                f"{len(labels)} different cases aside; both sides need a case of each of the {len(counts)} classes, and the smallest "
+                f"class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
+            )
 
     def _predict_proba(self, X):
         probabilities = self.net_.predict_proba(self._to_network_input(X))

@@ -3,7 +3,7 @@
 Shape legend: B batch, C channels, T time points, L points of a series with its channels in a row, S waveform samples,
 V voices.
 
-A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds the true numbers of points.
+A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds its number of points.
 """
 
 import math
@@ -12,6 +12,8 @@ from functools import partial
 
 import torch
 from torch import nn
+
+from v2s_sklearn.errors import InvalidParameterError
 
 
 def gather_points(series, index):
@@ -159,8 +161,8 @@ DEFAULT_VOICES = (
 class ModulationReprogram(nn.Module):
     """Modulation of voices by the series; theta is what makes up the voices, and an additive waveform.
 
-    The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that the
-    acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own.
+    The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that
+    the acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own.
 
     Parameters
     ----------
@@ -261,8 +263,19 @@ def reprogramming_factory(kind, acoustic, *, n_replicates, dropout, voices, seed
     Returns
     -------
     callable
+
+    Raises
+    ------
+    InvalidParameterError
+        If ``voices`` is empty or holds something else.
     """
     options = {"n_samples": acoustic.n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
     if kind == "modulation":
-        options |= {"sample_rate": acoustic.sample_rate, "voices": DEFAULT_VOICES if voices is None else tuple(voices)}
+        voices = DEFAULT_VOICES if voices is None else tuple(voices)
+        wrong = [voice for voice in voices if not isinstance(voice, Voice)]
+        if wrong or not voices:
+            raise InvalidParameterError(
+                f"voices must be a sequence of at least one v2s_sklearn.reprogram.Voice, got {wrong or list(voices)}."
+            )
+        options |= {"sample_rate": acoustic.sample_rate, "voices": voices}
     return partial(REPROGRAMMINGS[kind], **options)

@@ -15,19 +15,20 @@ CARD = """\
 | architecture | `{architecture}`, {n_parameters:,} weights, {kilobytes:,.0f} kB |
 | input | 1 s of audio, {sample_rate} Hz mono ({n_samples} samples), in [-1, 1] |
 | source classes | {n_classes}: {labels} |
-| accuracy on raw test audio | **{accuracy:.2%}** of {n_test} clips; {accuracy_words:.2%} of the {n_words} that are not silence |
+| accuracy on raw test audio | **{accuracy:.2%}** of {n_test} clips; without silence {accuracy_words:.2%} of {n_words} |
 | cross-entropy on raw test audio | {loss:.4f} nats |
 | sha256 | `{sha256}` |
 
 ## Data
 Google Speech Commands v0.02 (P. Warden 2018, arXiv 1804.03209), licence CC BY 4.0: 35 words and background noise as
-`_silence_`, the official hash split. Trained on {n_train:,} clips: log-mel images made from the audio by a third party, and
-the raw clips of the training split that were at hand. {n_validation:,} validation clips were looked at during training and
-chose nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run once, for this card.
+`_silence_`, the official hash split. Trained on {n_train:,} clips: log-mel images made from the audio by a third party,
+and the raw clips of the training split that were at hand. {n_validation:,} validation clips were looked at during
+training and chose nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run for this
+card and for nothing else.
 
 ## Front end
-Log-mel, differentiable: {frontend}. The images are brought to its scale by `image = 9.70 log(E + 300) - 55.0`, fitted on
-training clips that exist in both forms.
+Log-mel, differentiable: {frontend}. The images are brought to its scale by `image = 9.70 log(E + 300) - 55.0`, fitted
+on training clips that exist in both forms.
 
 ## Training
 ```
@@ -40,8 +41,8 @@ training clips that exist in both forms.
 ```
 
 ## Use and limits
-A frozen source for reprogramming. As a speech recogniser it knows one-word clips of these words in quiet surroundings, of
-the kinds of speakers in Speech Commands, and nothing else. The weights may be used under the licence of this package;
+A frozen source for reprogramming. As a speech recogniser it knows one-word clips of these words in quiet surroundings,
+of the kinds of speakers in Speech Commands, and nothing else. The weights may be used under the licence of this package;
 name the data as above.
 """
 
@@ -86,8 +87,8 @@ def write_card(path, *, model, architecture, config, history, data_sizes, test, 
         n_validation=data_sizes["validation"],
         frontend=(
             f"Hann window of {frontend.win_length} samples, step {frontend.hop_length}, {frontend.n_fft}-point Fourier "
-            f"transform, {frontend.filters.shape[1]} mel bands, log(E + {frontend.log_offset:g}) of the energies of 16-bit "
-            "samples, no padding"
+            f"transform, {frontend.filters.shape[1]} mel bands, log(E + {frontend.log_offset:g}) of the energies of "
+            "16-bit samples, no padding"
         ),
         command=command,
         n_epochs=len(history),

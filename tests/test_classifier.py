@@ -1,0 +1,458 @@
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from aeon.datasets import load_basic_motions, load_japanese_vowels
+from conftest import TINY_CONFIG, make_tiny_model
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import EpochScoring
+
+from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn.acoustic.storage import save_weights
+from v2s_sklearn.reprogram import PadReprogram, Voice
+
+MODES = {
+    "default": {},
+    "trained": {"max_epochs": 2},
+    "paper": {"reprogramming": "pad", "mapping": "random", "max_epochs": 2, "learning_rate": 0.05, "dropout": 0.2},
+    "frequency": {"reprogramming": "pad", "mapping": "frequency", "max_epochs": 1, "n_replicates": 3},
+}
+
+
+@pytest.fixture(params=MODES.values(), ids=MODES)
+def tiny(request):
+    return V2SClassifier("tiny", random_state=0, **request.param)
+
+
+def test_default_on_real_data(gunpoint, italy):
+    for X_train, y_train, X_test, y_test in (gunpoint, italy):
+        clf = V2SClassifier(random_state=0).fit(X_train, y_train)
+        assert clf.score(X_test, y_test) > 0.9
+        probabilities = clf.predict_proba(X_test)
+        assert probabilities.shape == (len(X_test), 2)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        np.testing.assert_array_equal(clf.predict(X_test), clf.classes_[probabilities.argmax(axis=1)])
+
+
+def test_paper_mode_learns_on_real_data(italy):
+    X_train, y_train, X_test, y_test = italy
+    clf = V2SClassifier.icml2021(max_epochs=15, n_replicates=10, random_state=0).fit(X_train, y_train)
+    losses = clf.net_.history[:, "train_loss"]
+    assert losses[-1] < 0.5 * losses[0]
+    assert clf.score(X_test, y_test) > 0.8
+
+
+def test_the_settings_of_the_paper():
+    clf = V2SClassifier.icml2021()
+    expected = {
+        "acoustic_model": "v2sa",
+        "reprogramming": "pad",
+        "mapping": "random",
+        "max_epochs": 100,
+        "learning_rate": 0.05,
+        "batch_size": 32,
+        "weight_decay": 0.04,
+        "early_stopping": False,
+    }
+    assert {name: clf.get_params()[name] for name in expected} == expected
+    assert V2SClassifier.ICML2021_GRID == {
+        "dropout": [0.0, 0.1, 0.2, 0.3, 0.4],
+        "n_replicates": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    }
+    assert V2SClassifier.icml2021(dropout=0.3, mapping="frequency").get_params()["dropout"] == 0.3
+
+
+def test_the_net_of_paper_mode(gunpoint):
+    X, y = gunpoint[:2]
+    clf = V2SClassifier.icml2021(acoustic_model="tiny", max_epochs=3, n_replicates=2, random_state=0).fit(X, y)
+    assert isinstance(clf.net_.optimizer_, torch.optim.Adam)
+    group = clf.net_.optimizer_.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (0.05, 0.04)
+    assert [parameter.shape for parameter in group["params"]] == [(4000,)]  # theta and nothing else is trained
+    assert isinstance(clf.net_.module_.reprogram, PadReprogram)
+    assert clf.theta_.shape == (4000,)
+    assert clf.label_mapping_.shape == (2, 6)
+    assert len(np.unique(clf.label_mapping_)) == 12
+    assert len(clf.net_.history) == 3
+
+
+def test_one_step_of_paper_mode_is_adam_on_the_loss_of_equation_2(gunpoint):
+    """The whole of Algorithm 1 by hand: one batch with all cases, one step."""
+    X, y = gunpoint[0][:10], gunpoint[1][:10]
+    options = {"acoustic_model": "tiny", "batch_size": 32, "n_replicates": 3, "random_state": 3}
+    start = V2SClassifier.icml2021(max_epochs=0, **options).fit(X, y)
+    fitted = V2SClassifier.icml2021(max_epochs=1, **options).fit(X, y)
+
+    theta = torch.tensor(start.theta_, requires_grad=True)
+    padded, mask = np.zeros((10, 4000), dtype=np.float32), np.ones(4000, dtype=np.float32)
+    interval = (4000 // 150) // 3 * 150
+    for copy in range(3):
+        padded[:, copy * interval : copy * interval + 150] = X[:, 0]
+        mask[copy * interval : copy * interval + 150] = 0
+    model = load_acoustic_model("tiny")
+    source = torch.softmax(model(0.1 * (torch.from_numpy(padded) + torch.from_numpy(mask) * theta)), dim=1)
+    target = source[:, torch.from_numpy(start.label_mapping_)].mean(2)
+    labels = torch.from_numpy(np.searchsorted(start.classes_, y))
+    optimizer = torch.optim.Adam([theta], lr=0.05, weight_decay=0.04)
+    (-torch.log(target[torch.arange(10), labels])).mean().backward()
+    optimizer.step()
+    np.testing.assert_allclose(fitted.theta_, theta.detach().numpy(), atol=1e-3)
+    moved = np.abs(fitted.theta_ - start.theta_)
+    assert np.median(moved) > 0.01
+
+
+@pytest.mark.parametrize("name", ["v2sa", "tiny"])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_acoustic_model_is_frozen(name, mode, gunpoint):
+    X, y = gunpoint[0][::5], gunpoint[1][::5]
+    model = load_acoustic_model(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    buffers = {key: value.clone() for key, value in model.named_buffers()}
+    clf = V2SClassifier(name, **(MODES[mode] | {"max_epochs": 1})).fit(X, y)
+    clf.predict(X)
+    clf.net_.module_.train()
+    clf.net_.module_(**{k: torch.from_numpy(v) for k, v in clf._to_network_input(X).items()})
+    clf.net_.module_.eval()
+    assert clf.acoustic_model_ is model
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    for key, value in before.items():
+        assert torch.equal(value, model.state_dict()[key]), key
+    for key, value in buffers.items():
+        assert torch.equal(value, dict(model.named_buffers())[key]), key
+    trained = {id(parameter) for parameter in clf.net_.module_.parameters()}
+    assert trained.isdisjoint(id(parameter) for parameter in model.parameters())
+
+
+def test_training_moves_theta(gunpoint):
+    X, y = gunpoint[:2]
+    start = V2SClassifier("tiny", random_state=0).fit(X, y).theta_
+    theta = V2SClassifier("tiny", random_state=0, max_epochs=1).fit(X, y).theta_
+    for name in ("carrier", "deviation", "loudness", "additive"):
+        assert (theta[name] != start[name]).any(), name
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[-1, 1], ["a", "b"], [True, False], [3.0, 7.0], np.array(["x", "y"], dtype=object)],
+    ids=["signed", "str", "bool", "float", "object"],
+)
+def test_labels_of_any_type(tiny, gunpoint, labels):
+    X, y = gunpoint[:2]
+    y = np.asarray(labels)[(y == "1").astype(int)]
+    tiny.fit(X, y)
+    assert list(tiny.classes_) == sorted(labels)
+    assert tiny.predict(X).dtype == tiny.classes_.dtype
+    assert set(tiny.predict(X)) <= set(y)
+
+
+def test_a_single_class(tiny, gunpoint):
+    X = gunpoint[0][:6]
+    tiny.fit(X, ["only"] * 6)
+    assert list(tiny.predict(X)) == ["only"] * 6
+    np.testing.assert_allclose(tiny.predict_proba(X), np.ones((6, 1)))
+
+
+def test_two_cases(tiny, gunpoint):
+    X, y = gunpoint[:2]
+    chosen = [np.flatnonzero(y == label)[0] for label in np.unique(y)]
+    tiny.fit(X[chosen], y[chosen])
+    assert np.isfinite(tiny.predict_proba(X)).all()
+    if tiny.mapping == "ridge" and tiny.max_epochs == 0:
+        np.testing.assert_array_equal(tiny.predict(X[chosen]), y[chosen])
+
+
+@pytest.mark.parametrize("n_points", [1, 2, 4000, 16001, 40000])
+def test_series_of_any_length(tiny, n_points):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 5)
+    X = rng.normal(0, 0.1, (10, n_points)) + y[:, None]
+    tiny.fit(X, y)
+    assert np.isfinite(tiny.predict_proba(X)).all()
+    if tiny.mapping == "ridge":
+        assert tiny.score(X, y) == 1
+
+
+def test_unequal_length(tiny):
+    X, y = load_japanese_vowels(split="train")
+    X, y = X[::9], y[::9]
+    assert len({series.shape[1] for series in X}) > 1
+    if tiny.mapping != "ridge":
+        y = np.where(y.astype(int) > 5, "late", "early")
+    tiny.fit(X, y)
+    together = tiny.predict_proba(X)
+    alone = np.concatenate([tiny.predict_proba([series]) for series in X])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_multivariate():
+    X, y = load_basic_motions(split="train")
+    X_test, y_test = load_basic_motions(split="test")
+    clf = V2SClassifier(random_state=0).fit(X, y)
+    assert clf.series_mean_.shape == (6,)
+    assert clf.score(X_test, y_test) > 0.9
+
+
+def test_input_forms_agree(tiny, gunpoint):
+    X, y = gunpoint[:2]
+    expected = tiny.fit(X, y).predict_proba(X)
+    for form in (X[:, 0], list(X), [series[0] for series in X], X[:, 0].tolist(), pd.DataFrame(X[:, 0])):
+        np.testing.assert_array_equal(tiny.fit(form, y).predict_proba(form), expected)
+    assert tiny.n_features_in_ == 150
+    assert len(tiny.feature_names_in_) == 150 if hasattr(tiny, "feature_names_in_") else True
+
+
+# Weights, early stopping, callbacks
+
+
+def test_sample_weight_is_the_same_as_repeating(gunpoint):
+    X, y = gunpoint[:2]
+    weight = np.random.default_rng(0).integers(0, 3, len(y))
+    repeated = V2SClassifier("tiny").fit(X.repeat(weight, axis=0), y.repeat(weight))
+    weighted = V2SClassifier("tiny").fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-7)
+
+
+def test_sample_weight_reaches_the_training_of_theta(gunpoint):
+    X, y = gunpoint[:2]
+    options = {"acoustic_model": "tiny", "max_epochs": 2, "random_state": 0}
+    heavy = np.where(y == "1", 1.0, 50.0)
+    plain = V2SClassifier.icml2021(**options).fit(X, y)
+    weighted = V2SClassifier.icml2021(**options).fit(X, y, sample_weight=heavy)
+    balanced = V2SClassifier.icml2021(class_weight={"1": 1.0, "2": 50.0}, **options).fit(X, y)
+    np.testing.assert_array_equal(weighted.theta_, balanced.theta_)
+    assert (plain.theta_ != weighted.theta_).any()
+
+
+def test_class_weight_moves_the_decision(italy):
+    X, y = italy[:2]
+    shares = [
+        np.mean(V2SClassifier("tiny", class_weight=weight).fit(X, y).predict(X) == "1")
+        for weight in ({"1": 1e-6, "2": 1.0}, "balanced", {"1": 1.0, "2": 1e-6})
+    ]
+    assert shares[0] < shares[1] < shares[2]
+
+
+def test_early_stopping_keeps_the_best_theta(italy):
+    X, y = italy[:2]
+    clf = V2SClassifier(
+        "tiny",
+        max_epochs=60,
+        learning_rate=0.3,
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=3,
+        random_state=0,
+    ).fit(X, y)
+    losses = clf.net_.history[:, "valid_loss"]
+    assert len(losses) < 60
+    assert int(np.argmin(losses)) == len(losses) - 1 - 3
+    without = V2SClassifier("tiny", max_epochs=2).fit(X, y)
+    assert "valid_loss" not in without.net_.history[-1]
+
+
+def test_callbacks_are_run(gunpoint):
+    X, y = gunpoint[:2]
+    callback = EpochScoring("accuracy", name="training_accuracy", on_train=True)
+    clf = V2SClassifier("tiny", max_epochs=2, callbacks=[callback]).fit(X, y)
+    assert all(0 <= value <= 1 for value in clf.net_.history[:, "training_accuracy"])
+
+
+def test_verbose_shows_progress(gunpoint, capfd):
+    X, y = gunpoint[:2]
+    V2SClassifier("tiny", max_epochs=1).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+    V2SClassifier("tiny", max_epochs=1, verbose=1).fit(X, y)
+    shown = capfd.readouterr()
+    assert "train_loss" in shown.out
+    assert "it/s" in shown.err
+
+
+def test_voices_can_be_given(gunpoint):
+    X, y = gunpoint[:2]
+    clf = V2SClassifier("tiny", voices=[Voice(700, deviation=100)]).fit(X, y)
+    np.testing.assert_allclose(clf.theta_["carrier"], [700])
+    assert clf.label_mapping_.shape[0] == load_acoustic_model("tiny").embed(torch.zeros(1, 4000)).shape[1]
+
+
+# The same bits
+
+
+def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
+    X, y, X_test, _ = gunpoint
+    first = tiny.fit(X, y).predict_proba(X_test)
+    torch.rand(3)
+    np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+    tiny.set_params(n_jobs=2)
+    np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+
+
+def test_other_seeds_give_other_bits(gunpoint):
+    X, y = gunpoint[:2]
+    theta = [
+        V2SClassifier.icml2021(acoustic_model="tiny", max_epochs=1, random_state=s).fit(X, y).theta_ for s in (0, 1)
+    ]
+    assert (theta[0] != theta[1]).any()
+
+
+@pytest.mark.parametrize("mode", ["default", "paper"])
+def test_a_case_has_the_same_bits_alone_and_among_others(mode, gunpoint):
+    X, y, X_test, _ = gunpoint
+    clf = V2SClassifier(**(MODES[mode] | {"random_state": 0})).fit(X[::5], y[::5])
+    together = clf.predict_proba(X_test)
+    order = np.random.default_rng(0).permutation(len(X_test))
+    np.testing.assert_array_equal(clf.predict_proba(X_test[order]), together[order])
+    np.testing.assert_array_equal(clf.predict_proba(X_test[3:4]), together[3:4])
+    clf.net_.set_params(iterator_valid__batch_size=7)
+    np.testing.assert_array_equal(clf.predict_proba(X_test[:20]), together[:20])
+
+
+def test_nothing_global_is_touched(tiny, gunpoint, tmp_path, monkeypatch):
+    X, y = gunpoint[:2]
+    monkeypatch.chdir(tmp_path)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    tiny.fit(X, y).predict_proba(X)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    assert (torch.get_num_threads(), torch.get_default_dtype()) == (threads, dtype)
+    assert torch.is_grad_enabled()
+    assert os.listdir(tmp_path) == []
+
+
+# Pickles
+
+
+def test_a_pickle_works_in_a_new_process_and_holds_no_weights(gunpoint, tmp_path):
+    X, y, X_test, _ = gunpoint
+    path = tmp_path / "tiny.safetensors"
+    save_weights(make_tiny_model(), path, "attention_rnn", TINY_CONFIG)
+    for name, clf in (
+        ("default", V2SClassifier(max_epochs=1, random_state=0)),
+        ("paper", V2SClassifier.icml2021(max_epochs=1, random_state=0)),
+        ("file", V2SClassifier(path, random_state=0)),
+    ):
+        clf.fit(X[::5], y[::5])
+        pickled = pickle.dumps(clf)
+        for weights in clf.acoustic_model_.state_dict().values():
+            if weights.numel() > 8:
+                assert weights.numpy().tobytes() not in pickled
+        if name == "paper":
+            assert len(pickled) < 200_000
+        (tmp_path / name).write_bytes(pickled)
+        np.save(tmp_path / f"{name}.npy", clf.predict_proba(X_test[:20]))
+    np.save(tmp_path / "X.npy", X_test[:20])
+    script = (
+        "import pickle, numpy as np\n"
+        "for name in ('default', 'paper', 'file'):\n"
+        "    clf = pickle.load(open(name, 'rb'))\n"
+        "    assert (clf.predict_proba(np.load('X.npy')) == np.load(name + '.npy')).all(), name\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+
+def test_estimators_share_the_acoustic_model(gunpoint):
+    X, y = gunpoint[0][::5], gunpoint[1][::5]
+    first, second = V2SClassifier().fit(X, y), V2SClassifier.icml2021(max_epochs=0).fit(X, y)
+    assert first.acoustic_model_ is second.acoustic_model_ is pickle.loads(pickle.dumps(first)).acoustic_model_
+
+
+def test_an_instance_as_acoustic_model(gunpoint):
+    X, y = gunpoint[:2]
+    model = make_tiny_model()
+    digest = hashlib.sha256(model.output.weight.detach().numpy().tobytes()).hexdigest()
+    clf = V2SClassifier(model, random_state=0).fit(X, y)
+    assert clf.acoustic_model_ is model
+    assert hashlib.sha256(model.output.weight.detach().numpy().tobytes()).hexdigest() == digest
+    np.testing.assert_array_equal(
+        clf.predict_proba(X), V2SClassifier("tiny", random_state=0).fit(X, y).predict_proba(X)
+    )
+
+
+# Bad input
+
+
+def test_bad_series(gunpoint):
+    X, y = gunpoint[:2]
+    clf = V2SClassifier("tiny")
+    broken = X.copy()
+    broken[3, 0, 7] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        clf.fit(broken, y)
+    with pytest.raises(ValueError, match="Series 3 of X contains NaN or infinity. Fill or interpolate"):
+        clf.fit(list(broken), y)
+    with pytest.raises(ValueError, match=r"Series 1 of X has shape \(1, 0\)"):
+        clf.fit([np.zeros((1, 5)), np.zeros((1, 0))], [0, 1])
+    with pytest.raises(ValueError, match="must have 2 or 3 dimensions, got 4"):
+        clf.fit(X[None], y)
+    with pytest.raises(ValueError, match="NoneType.*n_cases, n_channels, n_timepoints"):
+        clf.fit(None, y)
+    with pytest.raises(ValueError, match="1D array"):
+        clf.fit(X[0, 0], y)
+    with pytest.raises(ValueError, match="50.*49|49.*50"):
+        clf.fit(X, y[1:])
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        clf.fit(X, None)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        clf.fit(X, np.random.default_rng(0).normal(size=50))
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+    clf.fit(X, y)
+    with pytest.raises(ValueError, match="3 channels, but V2SClassifier was fitted with 1"):
+        clf.predict([np.zeros((3, 10))])
+    with pytest.raises(ValueError, match="expecting 150 features"):
+        clf.predict(X[:, :, :100])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"reprogramming": "padding"}, "'reprogramming' parameter.*'pad'.*Got 'padding'"),
+        ({"mapping": "many"}, "'mapping' parameter.*'random'.*Got 'many'"),
+        ({"n_replicates": 0}, "'n_replicates' parameter.*Got 0"),
+        ({"dropout": 1.0}, "'dropout' parameter.*Got 1.0"),
+        ({"learning_rate": -1}, "'learning_rate' parameter.*Got -1"),
+        ({"batch_size": 2.5}, "'batch_size' parameter.*Got 2.5"),
+        ({"max_epochs": -1}, "'max_epochs' parameter.*Got -1"),
+        ({"validation_fraction": 0}, "'validation_fraction' parameter.*Got 0"),
+        ({"voices": ["high"]}, "voices.*Voice.*'high'"),
+        ({"voices": []}, "voices.*at least one"),
+        ({"acoustic_model": "v2sb"}, "no acoustic model 'v2sb'. Did you mean 'v2s"),
+        ({"acoustic_model": 3}, "'acoustic_model' parameter.*Got 3"),
+        ({"device": "gpu"}, "device='gpu' cannot be used here"),
+        ({"class_weight": {"3": 1.0}}, r"weights for \['3'\], which are not among the classes \['1', '2'\]"),
+        ({"early_stopping": True, "max_epochs": 1, "validation_fraction": 0.001}, "validation_fraction"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_parameters(parameters, message, gunpoint):
+    X, y = gunpoint[:2]
+    with pytest.raises(ValueError, match=message):
+        V2SClassifier(**({"acoustic_model": "tiny"} | parameters)).fit(X, y)
+
+
+def test_more_classes_than_source_labels(gunpoint):
+    X = gunpoint[0][:26]
+    with pytest.raises(ValueError, match="12 source and 13 target classes. Use mapping='ridge'"):
+        V2SClassifier.icml2021(acoustic_model="tiny").fit(X, np.arange(26) // 2)
+
+
+def test_bad_weights(gunpoint):
+    X, y = gunpoint[:2]
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        V2SClassifier("tiny").fit(X, y, sample_weight=np.zeros(len(y)))
+    with pytest.raises(ValueError, match="Negative"):
+        V2SClassifier("tiny").fit(X, y, sample_weight=-np.ones(len(y)))
+
+
+def test_the_import_is_lazy_about_optional_packages():
+    script = "import sys, v2s_sklearn; print([m for m in ('soundfile', 'PIL', 'matplotlib') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.home())
+    assert shown.stdout.strip() == "[]"

@@ -177,7 +177,8 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         if X is None or np.isscalar(X):
             raise InvalidSeriesError(
                 f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
-                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, n_timepoints_i)."
+                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, "
+                "n_timepoints_i)."
             )
         if is_list_collection(X):
             if isinstance(X, list | tuple):

@@ -297,8 +297,8 @@ class V2SClassifier(BaseV2SClassifier):
         if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
             raise InvalidParameterError(
                 f"early_stopping with validation_fraction={self.validation_fraction} sets {n_validation} of "
-                f"{len(labels)} different cases aside; both sides need a case of each of the {len(counts)} classes, and the smallest "
-                f"class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
+                f"{len(labels)} different cases aside; both sides need a case of each of the {len(counts)} classes, and "
+                f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
             )
 
     def _predict_proba(self, X):

@@ -1,0 +1,1 @@
+"""Acoustic models: the frozen sources."""

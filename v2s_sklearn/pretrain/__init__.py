@@ -1,0 +1,1 @@
+"""Training of source models: ``python -m v2s_sklearn.pretrain``."""

@@ -42,8 +42,8 @@ on training clips that exist in both forms.
 
 ## Use and limits
 A frozen source for reprogramming. As a speech recogniser it knows one-word clips of these words in quiet surroundings,
-of the kinds of speakers in Speech Commands, and nothing else. The weights may be used under the licence of this package;
-name the data as above.
+of the kinds of speakers in Speech Commands, and nothing else. The weights may be used under the licence of this
+package; name the data as above.
 """
 
 

@@ -30,6 +30,10 @@ from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
 
 
+# Set by set_fit_request and the like, and by set_output.
+SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
+
+
 def is_list_collection(X):
     """Return whether X is one of aeon's list-like collections, which scikit-learn's checks do not know."""
     if isinstance(X, list | tuple):
@@ -69,6 +73,22 @@ def shorten(case, max_points):
         return case
     edges = np.linspace(0, n_points, max_points + 1).astype(int)
     return np.add.reduceat(case, edges[:-1], axis=1) / np.diff(edges)
+
+
+def difference_scale(data, sample_weight):
+    """Return the weighted standard deviation of the first differences of each channel, (C,); 1 where there are none.
+
+    ``data`` holds "series" (N, C, T) and "lengths" (N,), as the net takes them.
+    """
+    differences = np.diff(data["series"].astype(np.float64), axis=2)
+    inside = np.arange(1, data["series"].shape[2]) < data["lengths"][:, None]
+    weights = (sample_weight[:, None] * inside)[:, None, :]
+    total = weights.sum()
+    if total == 0:
+        return np.ones(differences.shape[1])
+    mean = (weights * differences).sum(axis=(0, 2)) / total
+    scale = np.sqrt((weights * (differences - mean[:, None]) ** 2).sum(axis=(0, 2)) / total)
+    return np.where(scale < 1e-6, 1.0, scale)
 
 
 def merge_copies(X, labels, sample_weight):
@@ -164,12 +184,11 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             vars(self).pop(name, None)
 
     def reset(self, keep=None):
-        """Return to the state before fit; see aeon's ``reset``. Metadata requests stay."""
-        request = vars(self).get("_metadata_request")
+        """Return to the state before fit; see aeon's ``reset``. What scikit-learn was told by ``set_...`` stays."""
+        settings = {name: vars(self)[name] for name in SCIKIT_LEARN_SETTINGS if name in vars(self)}
         super().reset(keep=keep)
         self.metadata_ = {}
-        if request is not None:
-            self._metadata_request = request
+        vars(self).update(settings)
         return self
 
     def _preprocess_collection(self, X, store_metadata=True):
@@ -229,7 +248,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         tags.input_tags.two_d_array = True
         return tags
 
-    def _reprogramming(self, acoustic, dropout=0.0, seed=0):
+    def _reprogramming(self, acoustic, data, sample_weight, dropout=0.0, seed=0):
         """Return a function that builds the input transformation that the parameters describe."""
         return reprogramming_factory(
             self.reprogramming,
@@ -237,6 +256,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             n_replicates=self.n_replicates,
             dropout=dropout,
             voices=self.voices,
+            difference_scale=difference_scale(data, sample_weight),
             seed=seed,
         )
 

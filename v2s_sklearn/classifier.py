@@ -232,8 +232,9 @@ class V2SClassifier(BaseV2SClassifier):
         # Frozen source model f_S and input transformation H(x; theta).
         self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=resolve_device(self.device))
         self._fit_scaling(X, sample_weight, self.standardize)
-        reprogram = self._reprogramming(self.acoustic_model_, self.dropout, random_state.randint(2**31 - 1))
         data = self._to_network_input(X)
+        seed = int(random_state.randint(2**31 - 1))
+        reprogram = self._reprogramming(self.acoustic_model_, data, sample_weight, self.dropout, seed)
 
         # Mapping h of source labels to target labels.
         untrained = ReprogrammedModel(self.acoustic_model_, reprogram).to(resolve_device(self.device))
@@ -297,7 +298,7 @@ class V2SClassifier(BaseV2SClassifier):
         if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
             raise InvalidParameterError(
                 f"early_stopping with validation_fraction={self.validation_fraction} sets {n_validation} of "
-                f"{len(labels)} different cases aside; both sides need a case of each of the {len(counts)} classes, and "
+                f"{len(labels)} different cases aside; both sides need a case of each of {len(counts)} classes, and "
                 f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
             )
 

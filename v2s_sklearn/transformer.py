@@ -67,7 +67,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._n_jobs = check_n_jobs(self.n_jobs)
         self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=resolve_device(self.device))
         self._fit_scaling(X, np.ones(len(X)), self.standardize)
-        reprogram = self._reprogramming(self.acoustic_model_)
+        data = self._to_network_input(X)
+        reprogram = self._reprogramming(self.acoustic_model_, data, np.ones(len(X)))
         self._model = ReprogrammedModel(self.acoustic_model_, reprogram).to(resolve_device(self.device))
         silence = np.zeros((1, X[0].shape[0], 1))
         self._n_features_out = self._transform(silence).shape[1]

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import torch
+from aeon.datasets import load_basic_motions
+
+from v2s_sklearn import V2SFeatures, load_acoustic_model
+from v2s_sklearn.reprogram import ModulationReprogram, Voice
+
+
+def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
+    X = gunpoint[0][:5]
+    features = V2SFeatures("tiny", voices=[Voice(900, deviation=300)]).fit(X)
+    scaled = torch.from_numpy(((X - X.mean()) / X.std()).astype(np.float32))
+    reprogram = ModulationReprogram(4000, 16000, [Voice(900, deviation=300)])
+    waveforms = reprogram(scaled, torch.full((5,), 150)).detach()[:, 0]
+    expected = load_acoustic_model("tiny").embed(waveforms).numpy()
+    np.testing.assert_allclose(features.transform(X), expected, atol=5e-3)
+
+
+def test_one_set_of_features_for_each_voice_and_channel():
+    X, _ = load_basic_motions(split="train")
+    one = V2SFeatures("tiny", voices=[Voice(900)]).fit_transform(X[:4, :1]).shape[1]
+    assert V2SFeatures("tiny", voices=[Voice(900), Voice(500)]).fit_transform(X[:4]).shape == (4, 2 * 6 * one)
+
+
+def test_scaling_is_that_of_fit(gunpoint):
+    X = gunpoint[0]
+    features = V2SFeatures("tiny").fit(X[:10])
+    np.testing.assert_allclose(features.series_mean_, [X[:10].mean()])
+    np.testing.assert_allclose(features.series_scale_, [X[:10].std()])
+    np.testing.assert_array_equal(features.transform(X)[:3], features.transform(X[:3]))
+    raw = V2SFeatures("tiny", standardize=False).fit(X)
+    assert raw.series_scale_ == [1.0]
+
+
+def test_bad_parameters(gunpoint):
+    with pytest.raises(ValueError, match="'reprogramming' parameter of V2SFeatures.*Got 'fm'"):
+        V2SFeatures("tiny", reprogramming="fm").fit(gunpoint[0])
+    with pytest.raises(ValueError, match="3 channels, but V2SFeatures was fitted with 1"):
+        V2SFeatures("tiny").fit(gunpoint[0]).transform([np.zeros((3, 10))])

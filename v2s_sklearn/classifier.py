@@ -56,7 +56,8 @@ class V2SClassifier(BaseV2SClassifier):
         Source to target labels. "ridge": learned, linear on the embeddings, started at the ridge solution. "random" and
         "frequency": the paper's many-to-one mappings, floor(K / n_classes) source classes to each target class.
     max_epochs : int, default=0
-        Epochs of gradient training of theta (and of a learned mapping). 0 keeps the initial theta.
+        Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
+        the initial theta: with "modulation" and "ridge" training it costs much and gains little.
     learning_rate : float, default=0.001
         Of Adam.
     batch_size : int, default=32
@@ -256,6 +257,10 @@ class V2SClassifier(BaseV2SClassifier):
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
         if self.max_epochs > 0:
             net.partial_fit(data | {"sample_weight": sample_weight.astype(np.float32)}, labels)
+            if self.mapping == "ridge":
+                # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
+                embeddings = compute_embeddings(net.module_, data, self._n_jobs)
+                net.module_.mapping.solve(embeddings, labels, sample_weight)
         self.net_ = net
 
     def _make_net(self, reprogram, mapping, n_waveforms, labels, random_state):

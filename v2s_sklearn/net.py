@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from skorch import NeuralNetClassifier
 from torch import nn
 
+from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError
 
 # Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
@@ -39,8 +40,11 @@ class ReprogrammedModel(nn.Module):
 
     @property
     def acoustic(self):
-        """The frozen acoustic model."""
-        return self._recipe[0]
+        """The frozen acoustic model, on the device of this module."""
+        acoustic, device = self._recipe[0], next(self.parameters()).device
+        if next(acoustic.parameters()).device == device:
+            return acoustic
+        return load_acoustic_model(acoustic, device=device)
 
     def __reduce__(self):
         """Pickle as the recipe and numpy arrays: small, the same bytes each time, for any device."""
@@ -174,6 +178,11 @@ class V2SNet(NeuralNetClassifier):
         """Leave module and criterion in eval mode, which skorch does not."""
         super().on_train_end(net, X=X, y=y, **kwargs)
         self._set_training(False)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "module_"):
+            self.module_.to(self.device)
 
     def __getstate__(self):
         # Adam's moments are twice as large as theta and of no use after fit.

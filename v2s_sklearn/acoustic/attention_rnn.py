@@ -78,8 +78,10 @@ class AttentionRNN(AcousticModel):
         """
         conv = self.conv(features.unsqueeze(1))  # (B, D, F', M')
         sequence = conv.permute(0, 2, 1, 3).flatten(2)  # (B, F', D * M')
-        states1, _ = self.lstm1(sequence)
-        states2, _ = self.lstm2(self.dropout(states1))
+        # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
+        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+            states1, _ = self.lstm1(sequence)
+            states2, _ = self.lstm2(self.dropout(states1))
         query = self.query(states2[:, -1])  # (B, 2H)
         scores = torch.einsum("bfh,bh->bf", states2, query) / states2.shape[2] ** 0.5
         attended = torch.einsum("bf,bfh->bh", torch.softmax(scores, dim=1), states2)

@@ -83,6 +83,10 @@ class AcousticModel(nn.Module):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
         return self.activations(self.frontend(waveform))["logits"]
 
+    def logits(self, waveform):
+        """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
+        return self(waveform)
+
     def embed(self, waveform, layers=None):
         """Return one vector a waveform: the activations pooled over time.
 

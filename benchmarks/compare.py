@@ -2,7 +2,7 @@
 
 python benchmarks/compare.py --threads 1
 
-Default splits; fit and predict of each classifier are timed in one process, with the given number of threads, and stated
+Default splits; fit and predict of each classifier are timed in one process, with the given number of threads, and given
 as a ratio to MiniRocket's. One seed unless --seeds says more. Nothing is tuned here.
 """
 

@@ -44,8 +44,9 @@ def test_default_on_real_data(gunpoint, italy):
 def test_paper_mode_learns_on_real_data(italy):
     X_train, y_train, X_test, y_test = italy
     clf = V2SClassifier.icml2021(max_epochs=15, n_replicates=10, random_state=0).fit(X_train, y_train)
-    losses = clf.net_.history[:, "train_loss"]
-    assert losses[-1] < 0.5 * losses[0]
+    # A mean over 18 source classes is at most 1 / 18, so the loss is at least log 18.
+    losses = np.array(clf.net_.history[:, "train_loss"]) - np.log(18)
+    assert 0 < losses[-1] < 0.5 * losses[0]
     assert clf.score(X_test, y_test) > 0.8
 
 
@@ -100,7 +101,7 @@ def test_one_step_of_paper_mode_is_adam_on_the_loss_of_equation_2(gunpoint):
     source = torch.softmax(model(0.1 * (torch.from_numpy(padded) + torch.from_numpy(mask) * theta)), dim=1)
     target = source[:, torch.from_numpy(start.label_mapping_)].mean(2)
     labels = torch.from_numpy(np.searchsorted(start.classes_, y))
-    optimizer = torch.optim.Adam([theta], lr=0.05, weight_decay=0.04)
+    optimizer = torch.optim.AdamW([theta], lr=0.05, weight_decay=0.04)
     (-torch.log(target[torch.arange(10), labels])).mean().backward()
     optimizer.step()
     np.testing.assert_allclose(fitted.theta_, theta.detach().numpy(), atol=1e-3)
@@ -132,7 +133,8 @@ def test_the_acoustic_model_is_frozen(name, mode, gunpoint):
 
 
 def test_training_moves_theta(gunpoint):
-    X, y = gunpoint[:2]
+    X = gunpoint[0]
+    y = np.random.default_rng(0).integers(0, 2, len(X))  # not separable, so that there is a gradient
     start = V2SClassifier("tiny", random_state=0).fit(X, y).theta_
     theta = V2SClassifier("tiny", random_state=0, max_epochs=1).fit(X, y).theta_
     for name in ("carrier", "deviation", "loudness", "additive"):
@@ -310,7 +312,7 @@ def test_a_case_has_the_same_bits_alone_and_among_others(mode, gunpoint):
     order = np.random.default_rng(0).permutation(len(X_test))
     np.testing.assert_array_equal(clf.predict_proba(X_test[order]), together[order])
     np.testing.assert_array_equal(clf.predict_proba(X_test[3:4]), together[3:4])
-    clf.net_.set_params(iterator_valid__batch_size=7)
+    clf.net_.iterator_valid__batch_size = 7
     np.testing.assert_array_equal(clf.predict_proba(X_test[:20]), together[:20])
 
 
@@ -342,7 +344,7 @@ def test_a_pickle_works_in_a_new_process_and_holds_no_weights(gunpoint, tmp_path
         clf.fit(X[::5], y[::5])
         pickled = pickle.dumps(clf)
         for weights in clf.acoustic_model_.state_dict().values():
-            if weights.numel() > 8:
+            if weights.unique().numel() > 8:  # zeros are everywhere
                 assert weights.numpy().tobytes() not in pickled
         if name == "paper":
             assert len(pickled) < 200_000

@@ -29,7 +29,6 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
 
-
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
 

@@ -89,6 +89,9 @@ class LogMel(nn.Module):
         self.log_offset, self.mean, self.std = log_offset, mean, std
         window = torch.hann_window(win_length) * INT16_FULL_SCALE
         filters = torch.from_numpy(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
+        # Bins above the last filter are not needed.
+        self.n_bins = int(filters.any(1).nonzero().max()) + 1
+        filters = filters[: self.n_bins]
         # Derived from the configuration, so they are no part of the weights.
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("filters", filters, persistent=False)
@@ -98,9 +101,9 @@ class LogMel(nn.Module):
         return (n_samples - self.win_length) // self.hop_length + 1
 
     def stft(self, waveform):
-        """Return the short-time Fourier transform, no padding: (B, S) to complex (B, F, N)."""
+        """Return the short-time Fourier transform, no padding, up to ``f_max``: (B, S) to complex (B, F, N)."""
         frames = waveform.unfold(-1, self.win_length, self.hop_length)
-        return torch.fft.rfft(frames * self.window, self.n_fft)
+        return torch.fft.rfft(frames * self.window, self.n_fft)[..., : self.n_bins]
 
     def from_stft(self, spectrum):
         """Return the features of a short-time Fourier transform: complex (B, F, N) to (B, F, M)."""

@@ -16,9 +16,10 @@ from torch import nn
 from v2s_sklearn.errors import InvalidParameterError
 
 
-def gather_points(series, index):
-    """Return ``series[b, c, index[b, s]]``: (B, C, T) and (B, S) to (B, C, S)."""
-    return series.gather(2, index.unsqueeze(1).expand(-1, series.shape[1], -1))
+def rows_by_length(lengths):
+    """Yield each number of points and the rows that have it, (B,) to pairs of int and index tensor."""
+    for length in lengths.unique().tolist():
+        yield length, torch.nonzero(lengths == length).squeeze(1)
 
 
 def stretch(series, lengths, n_samples):
@@ -26,12 +27,16 @@ def stretch(series, lengths, n_samples):
 
     Differs from ``torch.nn.functional.interpolate`` in that each series has its own length.
     """
+    stretched = series.new_empty(*series.shape[:2], n_samples)
     grid = torch.linspace(0.0, 1.0, n_samples, dtype=torch.float64, device=series.device)
-    position = grid * (lengths.unsqueeze(1) - 1)
-    left = position.floor().long()
-    right = torch.minimum(left + 1, lengths.unsqueeze(1) - 1)
-    fraction = (position - left).to(series.dtype).unsqueeze(1)
-    return torch.lerp(gather_points(series, left), gather_points(series, right), fraction)
+    for length, rows in rows_by_length(lengths):
+        position = grid * (length - 1)
+        left = position.floor().long()
+        right = (left + 1).clamp(max=length - 1)
+        points = series[rows]
+        fraction = (position - left).to(series.dtype)
+        stretched[rows] = torch.lerp(points.index_select(2, left), points.index_select(2, right), fraction)
+    return stretched
 
 
 class SeededDropout(nn.Module):
@@ -103,21 +108,18 @@ class PadReprogram(nn.Module):
 
     def pad(self, series, lengths):
         """Return the padded series and the mask: (B, C, T), (B,) to Pad(x) (B, S) and M (B, S)."""
-        n_channels = series.shape[1]
-        lengths = lengths.unsqueeze(1)  # (B, 1)
-        n_points = lengths * n_channels
-        n_slots = torch.div(self.n_samples, n_points, rounding_mode="floor")
-        copies = n_slots.clamp(max=self.n_replicates)
-        interval = torch.div(n_slots, copies, rounding_mode="floor") * n_points
-        sample = torch.arange(self.n_samples, device=series.device)
-        copy = torch.div(sample, interval, rounding_mode="floor")
-        offset = sample - copy * interval
-        stands = (copy < copies) & (offset < n_points)
-        offset = torch.where(stands, offset, 0)
-        channel = torch.div(offset, lengths, rounding_mode="floor")
-        flat = series.flatten(1)
-        values = flat.gather(1, channel * series.shape[2] + (offset - channel * lengths))
-        return torch.where(stands, values, 0.0), (~stands).to(series.dtype)
+        padded = series.new_zeros(len(series), self.n_samples)
+        mask = series.new_ones(len(series), self.n_samples)
+        for length, rows in rows_by_length(lengths):
+            points = series[rows, :, :length].flatten(1)  # (., L)
+            n_points = points.shape[1]
+            n_slots = self.n_samples // n_points
+            copies = min(self.n_replicates, n_slots)
+            for copy in range(copies):
+                start = copy * (n_slots // copies) * n_points
+                padded[rows, start : start + n_points] = points
+                mask[rows, start : start + n_points] = 0.0
+        return padded, mask
 
     def forward(self, series, lengths):
         """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V=1, S)."""

@@ -120,7 +120,9 @@ def test_registering_checks_the_name_and_the_factory():
         register_acoustic_model("tiny", make_tiny_model)
     with pytest.raises(InvalidParameterError, match="packaged models cannot be replaced"):
         register_acoustic_model("v2sa", make_tiny_model, overwrite=True)
-    with pytest.raises(InvalidParameterError, match="must be callable"):
+    with pytest.raises(
+        InvalidParameterError, match="must be a function that returns an AcousticModel, got AttentionRNN"
+    ):
         register_acoustic_model("other", make_tiny_model())
 
 

@@ -52,8 +52,11 @@ def register_acoustic_model(name, factory, overwrite=False):
     InvalidParameterError
         If the name is taken, or the factory cannot be called.
     """
-    if not callable(factory):
-        raise InvalidParameterError(f"factory must be callable and return an AcousticModel, got {factory!r}.")
+    if not callable(factory) or isinstance(factory, torch.nn.Module):
+        raise InvalidParameterError(
+            f"factory must be a function that returns an AcousticModel, got {type(factory).__name__}. To use a model "
+            "without a name, pass it as acoustic_model."
+        )
     with _LOCK:
         if name in _packaged_models() or (name in _FACTORIES and not overwrite):
             raise InvalidParameterError(

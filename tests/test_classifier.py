@@ -182,6 +182,12 @@ def test_series_of_any_length(tiny, n_points):
         assert tiny.score(X, y) == 1
 
 
+def test_a_large_offset_does_not_matter(gunpoint):
+    X, y = gunpoint[:2]
+    plain = V2SClassifier("tiny").fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(V2SClassifier("tiny").fit(X + 1e8, y).predict_proba(X + 1e8), plain, atol=0.01)
+
+
 def test_unequal_length(tiny):
     X, y = load_japanese_vowels(split="train")
     X, y = X[::9], y[::9]
@@ -410,7 +416,8 @@ def test_bad_series(gunpoint):
     with pytest.raises(ValueError, match="3 channels, but V2SClassifier was fitted with 1"):
         clf.predict([np.zeros((3, 10))])
     with pytest.raises(ValueError, match="expecting 150 features"):
-        clf.predict(X[:, :, :100])
+        clf.predict(X[:, 0, :100])
+    assert clf.predict(X[:, :, :100]).shape == (50,)
 
 
 @pytest.mark.parametrize(

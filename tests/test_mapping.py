@@ -90,6 +90,15 @@ def test_sharpness_falls_with_noise():
     assert choose_sharpness(scores, labels, np.ones(100)) > choose_sharpness(noisy, labels, np.ones(100))
 
 
+def test_few_right_answers_do_not_make_certainty():
+    for n in (4, 40, 400):
+        labels = np.arange(n) % 3
+        scores = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
+        logits = choose_sharpness(scores, labels, np.ones(n)) * scores[0]
+        probability = np.exp(logits[0]) / np.exp(logits).sum()
+        assert abs(probability - (1 - 1 / (n + 2))) < 0.01
+
+
 def test_linear_mapping_starts_at_the_ridge_solution(problem):
     x, y, weights, labels = problem
     mapping = LinearMapping(x.shape[1], 3)

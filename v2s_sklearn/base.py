@@ -51,15 +51,15 @@ def pad_collection(X, max_points):
 
     Returns
     -------
-    series : float32 array of shape (N, C, T)
+    series : float64 array of shape (N, C, T)
         Zero after the end of a series.
     lengths : int64 array of shape (N,)
     """
     if isinstance(X, np.ndarray) and X.shape[2] <= max_points:
-        return X.astype(np.float32), np.full(len(X), X.shape[2])
+        return X, np.full(len(X), X.shape[2])
     cases = [shorten(case, max_points) for case in X]
     lengths = np.array([case.shape[1] for case in cases])
-    series = np.zeros((len(cases), cases[0].shape[0], lengths.max()), dtype=np.float32)
+    series = np.zeros((len(cases), cases[0].shape[0], lengths.max()))
     for row, case in zip(series, cases, strict=True):
         row[:, : case.shape[1]] = case
     return series, lengths
@@ -215,7 +215,9 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             if X.size == 0:
                 raise InvalidSeriesError(f"Found array with no values: shape {X.shape}, a minimum of 1 is required.")
             X = X.astype(np.float64)
-            _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
+            # Series given as a 3D array may have another length than in fit, as in aeon.
+            if store_metadata or X.ndim == 2:
+                _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
         return super()._preprocess_collection(X, store_metadata=store_metadata)
 
     def _check_cases(self, X):

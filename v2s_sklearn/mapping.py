@@ -175,7 +175,8 @@ class LinearMapping(nn.Module):
         scale = np.sqrt(sample_weight @ x**2 / total)
         # A constant value of the embedding carries nothing, and its spread is rounding noise.
         scale[scale < 1e-6 * (1 + np.abs(mean))] = np.inf
-        x = np.clip(x / scale, -STANDARDISED_LIMIT, STANDARDISED_LIMIT)
+        x /= scale
+        np.clip(x, -STANDARDISED_LIMIT, STANDARDISED_LIMIT, out=x)
         targets = np.where(labels[:, None] == np.arange(len(self.bias)), 1.0, -1.0)
         ridge = solve_ridge(x, targets, sample_weight)
         self.alpha.fill_(ridge.alpha)

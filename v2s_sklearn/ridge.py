@@ -58,7 +58,8 @@ def solve_ridge(features, targets, weights, alphas=ALPHAS):
     mean = weights @ features / total
     target_mean = weights @ targets / total
     root = np.sqrt(weights)[:, None]
-    x, y = (features - mean) * root, (targets - target_mean) * root
+    x, y = features - mean, (targets - target_mean) * root
+    x *= root
     n_cases, n_features = x.shape
     # Eigenvectors of the smaller of the two Gram matrices.
     if n_cases <= n_features:
@@ -94,6 +95,9 @@ def solve_ridge(features, targets, weights, alphas=ALPHAS):
 def choose_sharpness(scores, labels, weights, sharpnesses=SHARPNESSES):
     """Return the factor on decision values whose softmax has the least weighted log loss.
 
+    The true class of N cases has target probability 1 - 1 / (N + 2), as in Platt's calibration, because even N right
+    answers do not make the next one certain.
+
     Parameters
     ----------
     scores : ndarray of shape (N, C)
@@ -106,11 +110,21 @@ def choose_sharpness(scores, labels, weights, sharpnesses=SHARPNESSES):
     Returns
     -------
     float
+
+    References
+    ----------
+    .. [1] J. Platt, Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers, 1999.
     """
+    n_cases, n_classes = scores.shape
+    if n_classes == 1:
+        return 1.0
+    error = 1.0 / (n_cases + 2)
+    targets = np.full(scores.shape, error / (n_classes - 1))
+    targets[np.arange(n_cases), labels] = 1.0 - error
     losses = []
     for sharpness in sharpnesses:
         logits = sharpness * scores
         logits = logits - logits.max(axis=1, keepdims=True)
         log_probability = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        losses.append(-(weights @ log_probability[np.arange(len(labels)), labels]))
+        losses.append(-(weights @ (targets * log_probability).sum(axis=1)))
     return float(sharpnesses[int(np.argmin(losses))])

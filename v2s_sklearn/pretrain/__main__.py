@@ -3,8 +3,6 @@
 import argparse
 import logging
 import platform
-import shlex
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +96,7 @@ def main(arguments=None):
         data_sizes={name: len(split) for name, split in data.items()},
         history=history,
         test=test,
-        command=f"python -m v2s_sklearn.pretrain {shlex.join(sys.argv[1:] if arguments is None else arguments)}",
+        command=f"python -m v2s_sklearn.pretrain {options.name} --speech FOLDER --threads {options.threads}",
         sha256=digest,
         machine=f"{options.threads} CPU threads, torch {torch.__version__}, Python {platform.python_version()}",
     )

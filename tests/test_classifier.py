@@ -11,8 +11,10 @@ import pytest
 import torch
 from aeon.datasets import load_basic_motions, load_japanese_vowels
 from conftest import TINY_CONFIG, make_tiny_model
+from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import EpochScoring
+from threadpoolctl import threadpool_limits
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
 from v2s_sklearn.acoustic.storage import save_weights
@@ -300,6 +302,19 @@ def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
     np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
     tiny.set_params(n_jobs=2)
     np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+
+
+@pytest.mark.parametrize("mode", ["default", "trained", "paper"])
+def test_the_number_of_threads_changes_no_bit(mode):
+    X, y = make_classification(400, 30, n_informative=10, random_state=0)
+    clf = V2SClassifier("tiny", **(MODES[mode] | {"random_state": 0}))
+    probabilities = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            assert torch.get_num_threads() == n_threads
+            probabilities.append(clf.fit(X, y).predict_proba(X[:50]))
+            assert torch.get_num_threads() == n_threads
+    np.testing.assert_array_equal(*probabilities)
 
 
 def test_other_seeds_give_other_bits(gunpoint):

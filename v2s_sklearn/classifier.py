@@ -26,6 +26,7 @@ from v2s_sklearn.net import (
     chunk_size,
     compute_embeddings,
     compute_source_probabilities,
+    one_thread_method,
     resolve_device,
 )
 
@@ -79,7 +80,7 @@ class V2SClassifier(BaseV2SClassifier):
     random_state : int, RandomState instance or None, default=None
         Initial theta, random mapping, order of the cases, dropout. The same value gives the same bits.
     n_jobs : int, default=1
-        Threads for inference; -1 for all processors. Does not change the result.
+        Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0
         1 for skorch's table and progress bar.
 
@@ -222,6 +223,7 @@ class V2SClassifier(BaseV2SClassifier):
         }
         return cls(**(settings | overrides))
 
+    @one_thread_method
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
         self._validate_params()
@@ -310,6 +312,7 @@ class V2SClassifier(BaseV2SClassifier):
                 f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
             )
 
+    @one_thread_method
     def _predict_proba(self, X):
         probabilities = self.net_.predict_proba(self._to_network_input(X))
         return probabilities / probabilities.sum(axis=1, keepdims=True)

@@ -4,10 +4,13 @@ Shape legend: B batch, C channels, T time points, S waveform samples, G waveform
 K source classes, D embedding, N cases.
 """
 
+from functools import cache, wraps
+
 import numpy as np
 import torch
 from joblib import Parallel, delayed
 from skorch import NeuralNetClassifier
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
@@ -79,6 +82,37 @@ def seeded_loader(dataset, seed=0, **kwargs):
     return torch.utils.data.DataLoader(dataset, generator=torch.Generator().manual_seed(seed), **kwargs)
 
 
+def one_thread_method(method):
+    """Decorate a method to run within `one_thread`."""
+
+    @wraps(method)
+    def limited(*args, **kwargs):
+        with one_thread():
+            return method(*args, **kwargs)
+
+    return limited
+
+
+@cache
+def _thread_pools():
+    return ThreadpoolController()
+
+
+def one_thread(user_api=None):
+    """Return a context in which torch and BLAS compute in one thread, restored at its end.
+
+    The order of summation, and with it the last bits, depends on the number of threads; and the small matrices of these
+    models gain little from more. ``n_jobs`` runs whole chunks side by side instead.
+
+    Parameters
+    ----------
+    user_api : {"openmp", "blas"}, optional
+        Limit these libraries only. OpenMP's setting, torch's, belongs to the calling thread.
+    """
+    torch.get_num_threads()  # torch sets its number of threads at a thread's first use, and would undo the limit
+    return _thread_pools().limit(limits=1, user_api=user_api)
+
+
 def in_constant_chunks(function, data, chunk_size, n_jobs=None):
     """Apply a function to chunks of one constant size, without gradients.
 
@@ -104,7 +138,7 @@ def in_constant_chunks(function, data, chunk_size, n_jobs=None):
     def compute(start):
         index = torch.arange(start, start + chunk_size)
         index = torch.where(index < n_cases, index, start)
-        with torch.no_grad():
+        with torch.no_grad(), one_thread("openmp"):
             result = function(**{name: values[index.to(values.device)] for name, values in data.items()})
         return result[: n_cases - start]
 

@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.base import BaseV2STransformer
-from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, resolve_device
+from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, one_thread_method, resolve_device
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -62,6 +62,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.n_jobs = n_jobs
         super().__init__()
 
+    @one_thread_method
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
@@ -73,5 +74,6 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         silence = np.zeros((1, X[0].shape[0], 1))
         self._n_features_out = self._transform(silence).shape[1]
 
+    @one_thread_method
     def _transform(self, X, y=None):
         return compute_embeddings(self._model, self._to_network_input(X), self._n_jobs)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from aeon.datasets import load_gunpoint, load_italy_power_demand
 
-from v2s_sklearn import register_acoustic_model
+from v2s_sklearn import V2SClassifier, register_acoustic_model
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
 
 TINY_CONFIG = {
@@ -40,3 +40,16 @@ def italy():
     X_train, y_train = load_italy_power_demand(split="train")
     X_test, y_test = load_italy_power_demand(split="test")
     return X_train, y_train, X_test[:200], y_test[:200]
+
+
+MODES = {
+    "default": {},
+    "trained": {"max_epochs": 2},
+    "paper": {"reprogramming": "pad", "mapping": "random", "max_epochs": 2, "learning_rate": 0.05, "dropout": 0.2},
+    "frequency": {"reprogramming": "pad", "mapping": "frequency", "max_epochs": 1, "n_replicates": 3},
+}
+
+
+@pytest.fixture(params=MODES.values(), ids=MODES)
+def tiny(request):
+    return V2SClassifier("tiny", random_state=0, **request.param)

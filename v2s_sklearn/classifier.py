@@ -16,7 +16,8 @@ from skorch.dataset import ValidSplit
 from skorch.utils import noop
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.base import BaseV2SClassifier, class_weights, merge_copies
+from v2s_sklearn.base import BaseV2SClassifier, class_weights
+from v2s_sklearn.collection import merge_copies
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
 from v2s_sklearn.net import (

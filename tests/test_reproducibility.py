@@ -1,0 +1,121 @@
+"""The same bits, nothing global touched, small pickles without weights."""
+
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import MODES, TINY_CONFIG, make_tiny_model
+from sklearn.datasets import make_classification
+from threadpoolctl import threadpool_limits
+
+from v2s_sklearn import V2SClassifier
+from v2s_sklearn.acoustic.storage import save_weights
+
+
+def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
+    X, y, X_test, _ = gunpoint
+    first = tiny.fit(X, y).predict_proba(X_test)
+    torch.rand(3)
+    np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+    tiny.set_params(n_jobs=2)
+    np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+
+
+@pytest.mark.parametrize("mode", ["default", "trained", "paper"])
+def test_the_number_of_threads_changes_no_bit(mode):
+    X, y = make_classification(400, 30, n_informative=10, random_state=0)
+    clf = V2SClassifier("tiny", **(MODES[mode] | {"random_state": 0}))
+    probabilities = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            assert torch.get_num_threads() == n_threads
+            probabilities.append(clf.fit(X, y).predict_proba(X[:50]))
+            assert torch.get_num_threads() == n_threads
+    np.testing.assert_array_equal(*probabilities)
+
+
+def test_other_seeds_give_other_bits(gunpoint):
+    X, y = gunpoint[:2]
+    theta = [
+        V2SClassifier.icml2021(acoustic_model="tiny", max_epochs=1, random_state=s).fit(X, y).theta_ for s in (0, 1)
+    ]
+    assert (theta[0] != theta[1]).any()
+
+
+@pytest.mark.parametrize("mode", ["default", "paper"])
+def test_a_case_has_the_same_bits_alone_and_among_others(mode, gunpoint):
+    X, y, X_test, _ = gunpoint
+    clf = V2SClassifier(**(MODES[mode] | {"random_state": 0})).fit(X[::5], y[::5])
+    together = clf.predict_proba(X_test)
+    order = np.random.default_rng(0).permutation(len(X_test))
+    np.testing.assert_array_equal(clf.predict_proba(X_test[order]), together[order])
+    np.testing.assert_array_equal(clf.predict_proba(X_test[3:4]), together[3:4])
+    clf.net_.iterator_valid__batch_size = 7
+    np.testing.assert_array_equal(clf.predict_proba(X_test[:20]), together[:20])
+
+
+def test_nothing_global_is_touched(tiny, gunpoint, tmp_path, monkeypatch):
+    X, y = gunpoint[:2]
+    monkeypatch.chdir(tmp_path)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    tiny.fit(X, y).predict_proba(X)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    assert (torch.get_num_threads(), torch.get_default_dtype()) == (threads, dtype)
+    assert torch.is_grad_enabled()
+    assert os.listdir(tmp_path) == []
+
+
+# Pickles
+
+
+def test_a_pickle_works_in_a_new_process_and_holds_no_weights(gunpoint, tmp_path):
+    X, y, X_test, _ = gunpoint
+    path = tmp_path / "tiny.safetensors"
+    save_weights(make_tiny_model(), path, "attention_rnn", TINY_CONFIG)
+    for name, clf in (
+        ("default", V2SClassifier(max_epochs=1, random_state=0)),
+        ("paper", V2SClassifier.icml2021(max_epochs=1, random_state=0)),
+        ("file", V2SClassifier(path, random_state=0)),
+    ):
+        clf.fit(X[::5], y[::5])
+        pickled = pickle.dumps(clf)
+        for weights in clf.acoustic_model_.state_dict().values():
+            if weights.unique().numel() > 8:  # zeros are everywhere
+                assert weights.numpy().tobytes() not in pickled
+        if name == "paper":
+            assert len(pickled) < 200_000
+        (tmp_path / name).write_bytes(pickled)
+        np.save(tmp_path / f"{name}.npy", clf.predict_proba(X_test[:20]))
+    np.save(tmp_path / "X.npy", X_test[:20])
+    script = (
+        "import pickle, numpy as np\n"
+        "for name in ('default', 'paper', 'file'):\n"
+        "    clf = pickle.load(open(name, 'rb'))\n"
+        "    assert (clf.predict_proba(np.load('X.npy')) == np.load(name + '.npy')).all(), name\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+
+def test_estimators_share_the_acoustic_model(gunpoint):
+    X, y = gunpoint[0][::5], gunpoint[1][::5]
+    first, second = V2SClassifier().fit(X, y), V2SClassifier.icml2021(max_epochs=0).fit(X, y)
+    assert first.acoustic_model_ is second.acoustic_model_ is pickle.loads(pickle.dumps(first)).acoustic_model_
+
+
+def test_an_instance_as_acoustic_model(gunpoint):
+    X, y = gunpoint[:2]
+    model = make_tiny_model()
+    digest = hashlib.sha256(model.output.weight.detach().numpy().tobytes()).hexdigest()
+    clf = V2SClassifier(model, random_state=0).fit(X, y)
+    assert clf.acoustic_model_ is model
+    assert hashlib.sha256(model.output.weight.detach().numpy().tobytes()).hexdigest() == digest
+    np.testing.assert_array_equal(
+        clf.predict_proba(X), V2SClassifier("tiny", random_state=0).fit(X, y).predict_proba(X)
+    )

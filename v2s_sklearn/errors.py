@@ -21,5 +21,9 @@ class WeightsError(V2SError, ValueError):
     """A weights file is missing, damaged, changed or of another kind."""
 
 
+class SpeechDataError(V2SError, ValueError):
+    """The speech data for pretraining are not as expected."""
+
+
 class MissingDependencyError(V2SError, ImportError):
     """An optional dependency is not installed."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import sys
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from PIL import Image
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.errors import MissingDependencyError, SpeechDataError
 from v2s_sklearn.frontend import LogMel
 from v2s_sklearn.pretrain import __main__ as command
 from v2s_sklearn.pretrain.data import IMAGE_OFFSET, IMAGE_SLOPE, Augmentation, read_clips, read_images, read_speech
@@ -114,6 +116,14 @@ def test_a_killed_run_resumes_to_the_same_weights(speech, tmp_path):
     assert len(history) == len(resumed_history) == 3
     for name, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_missing_files_and_packages_are_named(speech, tmp_path, monkeypatch):
+    with pytest.raises(SpeechDataError, match=r"lacks gsc_v002_logmel\.parquet"):
+        read_speech(tmp_path, LogMel())
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(MissingDependencyError, match=r"needs soundfile.*pip install 'v2s-sklearn\[pretrain\]'"):
+        read_clips(speech, "gsc_wav_test")
 
 
 def test_another_configuration_does_not_resume(speech, tmp_path):

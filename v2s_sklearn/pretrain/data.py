@@ -4,6 +4,7 @@ Shape legend: N clips, B batch, S waveform samples, F frames, M mel bands.
 """
 
 import csv
+import importlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
+
+from v2s_sklearn.errors import MissingDependencyError, SpeechDataError
 
 IMAGE_FILE = "gsc_v002_logmel.parquet"
 # image = IMAGE_SLOPE * log(E + 300) + IMAGE_OFFSET, fitted on the 230 training clips that exist as an image and as raw
@@ -29,6 +32,26 @@ class SpeechSplit:
         return len(self.labels)
 
 
+def _require(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Pretraining needs {module.split('.')[0]}, which is not installed: pip install 'v2s-sklearn[pretrain]'."
+        ) from error
+
+
+def _check_files(folder, *names):
+    folder = Path(folder)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise SpeechDataError(
+            f"The speech folder {folder} lacks {', '.join(missing)}. Give --speech a folder with {IMAGE_FILE}, and .opus "
+            "and .csv files of gsc_wav_train and gsc_wav_test."
+        )
+    return folder
+
+
 def read_clips(folder, name, sample_rate=16000):
     """Read raw clips of one second.
 
@@ -45,10 +68,16 @@ def read_clips(folder, name, sample_rate=16000):
     -------
     waveforms : float32 array of shape (N, S), in [-1, 1]
     words, splits : lists of str
-    """
-    import soundfile
 
-    folder = Path(folder)
+    Raises
+    ------
+    SpeechDataError
+        If a file is missing.
+    MissingDependencyError
+        If soundfile is not installed.
+    """
+    soundfile = _require("soundfile")
+    folder = _check_files(folder, f"{name}.opus", f"{name}.csv")
     audio, _ = soundfile.read(folder / f"{name}.opus", dtype="int16")
     with open(folder / f"{name}.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -74,11 +103,9 @@ def read_images(folder, frontend):
     features : float16 tensor of shape (N, F, M)
     words, splits : lists of str
     """
-    import pandas as pd
-    from PIL import Image
-
-    table = pd.read_parquet(Path(folder) / IMAGE_FILE)
-    images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg))) for jpeg in table["jpeg"]])
+    image = _require("PIL.Image")
+    table = _require("pandas").read_parquet(_check_files(folder, IMAGE_FILE) / IMAGE_FILE)
+    images = np.stack([np.asarray(image.open(io.BytesIO(jpeg))) for jpeg in table["jpeg"]])
     log_energy = (torch.from_numpy(images).half() - IMAGE_OFFSET) / IMAGE_SLOPE
     features = (log_energy - frontend.mean) / frontend.std
     return features, list(table["word"]), list(table["split"])

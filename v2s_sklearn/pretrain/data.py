@@ -46,8 +46,8 @@ def _check_files(folder, *names):
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise SpeechDataError(
-            f"The speech folder {folder} lacks {', '.join(missing)}. Give --speech a folder with {IMAGE_FILE}, and .opus "
-            "and .csv files of gsc_wav_train and gsc_wav_test."
+            f"The speech folder {folder} lacks {', '.join(missing)}. Give --speech a folder with {IMAGE_FILE}, and "
+            ".opus and .csv files of gsc_wav_train and gsc_wav_test."
         )
     return folder
 

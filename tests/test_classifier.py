@@ -177,6 +177,7 @@ def test_unequal_length(tiny):
     together = tiny.predict_proba(X)
     alone = np.concatenate([tiny.predict_proba([series]) for series in X])
     np.testing.assert_array_equal(together, alone)
+    assert not hasattr(tiny, "n_features_in_")
 
 
 def test_multivariate():
@@ -192,8 +193,9 @@ def test_input_forms_agree(tiny, gunpoint):
     expected = tiny.fit(X, y).predict_proba(X)
     for form in (X[:, 0], list(X), [series[0] for series in X], X[:, 0].tolist(), pd.DataFrame(X[:, 0])):
         np.testing.assert_array_equal(tiny.fit(form, y).predict_proba(form), expected)
-    assert tiny.n_features_in_ == 150
-    assert len(tiny.feature_names_in_) == 150 if hasattr(tiny, "feature_names_in_") else True
+        assert tiny.n_features_in_ == 150
+    frame = pd.DataFrame(X[:, 0], columns=[f"t{index}" for index in range(150)])
+    assert list(tiny.fit(frame, y).feature_names_in_) == list(frame.columns)
 
 
 # Weights, early stopping, callbacks

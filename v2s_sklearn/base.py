@@ -115,8 +115,6 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             if isinstance(X, list | tuple):
                 X = list(X)
                 self._check_cases(X)
-            if store_metadata:
-                self.__dict__.pop("n_features_in_", None)
         else:
             _check_feature_names(self, X, reset=store_metadata)
             X = check_array(X, dtype="numeric", allow_nd=True, estimator=self)
@@ -131,7 +129,10 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             # Series given as a 3D array may have another length than in fit, as in aeon.
             if store_metadata or X.ndim == 2:
                 _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
-        return super()._preprocess_collection(X, store_metadata=store_metadata)
+        X = super()._preprocess_collection(X, store_metadata=store_metadata)
+        if store_metadata and not self.metadata_["unequal_length"]:
+            self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]
+        return X
 
     def _check_cases(self, X):
         """Check each series of a list; aeon's own errors do not say which series is wrong."""

@@ -91,7 +91,7 @@ class V2SClassifier(BaseV2SClassifier):
         Labels.
     n_classes_ : int
     n_features_in_ : int
-        Values of a case, channels times time points; not set for lists of series.
+        Values of a case, channels times time points; not set for series of unequal length.
     feature_names_in_ : ndarray of str
         Columns, if X had names.
     net_ : V2SNet

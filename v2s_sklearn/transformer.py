@@ -25,7 +25,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     Attributes
     ----------
     n_features_in_ : int
-        Values of a case; not set for lists of series.
+        Values of a case, channels times time points; not set for series of unequal length.
     acoustic_model_ : AcousticModel
         The frozen model.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)

@@ -34,6 +34,7 @@ on training clips that exist in both forms.
 ```
 {command}
 ```
+{teacher}
 {n_epochs} epochs, {hours:.1f} h ({machine}); last training loss {train_loss:.3f}, validation accuracy {validation:.2%}.
 
 ```json
@@ -91,6 +92,12 @@ def write_card(path, *, model, architecture, config, history, data_sizes, test, 
             "16-bit samples, no padding"
         ),
         command=command,
+        teacher=(
+            f"Targets: {config.teacher_weight:.0%} the probabilities of `{config.teacher}`, which is trained before with "
+            "the same command, the rest the label."
+            if config.teacher
+            else "Targets: the labels."
+        ),
         n_epochs=len(history),
         hours=sum(entry["seconds"] for entry in history) / 3600,
         machine=machine,

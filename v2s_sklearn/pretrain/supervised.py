@@ -128,11 +128,6 @@ def train(model, data, config, work_dir, teacher=None):
     work_dir.mkdir(parents=True, exist_ok=True)
     checkpoint_path = work_dir / "checkpoint.pt"
     train_split, validation_split = data["train"], data["validation"]
-    targets = one_hot_targets(train_split.labels, model.n_classes, config.label_smoothing)
-    if teacher is not None:
-        targets = torch.lerp(targets, teacher_targets(teacher, train_split), config.teacher_weight)
-    noise = train_split.features[train_split.labels == model.source_labels.index("_silence_")]
-
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     n_batches = math.ceil(len(train_split) / config.batch_size)
@@ -149,7 +144,13 @@ def train(model, data, config, work_dir, teacher=None):
         optimizer.load_state_dict(checkpoint["optimizer"])
         history = checkpoint["history"]
         logger.info("resuming after epoch %d", len(history))
+    if len(history) >= config.epochs:
+        return average.freeze(), history
 
+    targets = one_hot_targets(train_split.labels, model.n_classes, config.label_smoothing)
+    if teacher is not None:
+        targets = torch.lerp(targets, teacher_targets(teacher, train_split), config.teacher_weight)
+    noise = train_split.features[train_split.labels == model.source_labels.index("_silence_")]
     for epoch in range(len(history), config.epochs):
         started = time.perf_counter()
         # A generator an epoch: a resumed run draws what an unbroken one would have drawn.

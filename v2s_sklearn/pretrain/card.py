@@ -93,8 +93,8 @@ def write_card(path, *, model, architecture, config, history, data_sizes, test, 
         ),
         command=command,
         teacher=(
-            f"Targets: {config.teacher_weight:.0%} the probabilities of `{config.teacher}`, which is trained before with "
-            "the same command, the rest the label."
+            f"Targets: {config.teacher_weight:.0%} the probabilities of `{config.teacher}`, trained before with the "
+            "same command, the rest the label."
             if config.teacher
             else "Targets: the labels."
         ),

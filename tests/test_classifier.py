@@ -63,7 +63,7 @@ def test_the_net_of_paper_mode(gunpoint):
     assert len(clf.net_.history) == 3
 
 
-def test_one_step_of_paper_mode_is_adam_on_the_loss_of_equation_2(gunpoint):
+def test_one_step_of_paper_mode_by_hand(gunpoint):
     """The whole of Algorithm 1 by hand: one batch with all cases, one step."""
     X, y = gunpoint[0][:10], gunpoint[1][:10]
     options = {"acoustic_model": "tiny", "batch_size": 32, "n_replicates": 3, "random_state": 3}

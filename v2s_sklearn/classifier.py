@@ -209,7 +209,7 @@ class V2SClassifier(BaseV2SClassifier):
 
         References
         ----------
-        .. [1] Voice2Series, ICML 2021, sections 3.1, 3.2 and 5.1.
+        .. [1] Voice2Series, ICML 2021, sections 3 and 5.
         """
         settings = {
             "acoustic_model": "v2sa",

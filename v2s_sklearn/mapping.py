@@ -48,7 +48,7 @@ def random_mapping(n_source, n_target, random_state):
 
     References
     ----------
-    .. [1] Voice2Series, ICML 2021, section 3.2 (many-to-one random mapping).
+    .. [1] Voice2Series, ICML 2021, section 3 (many-to-one label mapping).
     """
     size = labels_per_class(n_source, n_target)
     return random_state.permutation(n_source)[: size * n_target].reshape(n_target, size)
@@ -77,7 +77,7 @@ def frequency_mapping(source_probabilities, labels, n_target, sample_weight):
 
     References
     ----------
-    .. [1] Y.-Y. Tsai, P.-Y. Chen, T.-Y. Ho, Transfer learning without knowing, ICML 2020, section 3.2.
+    .. [1] Y.-Y. Tsai, P.-Y. Chen, T.-Y. Ho, Transfer learning without knowing, ICML 2020 (frequency mapping).
     """
     n_source = source_probabilities.shape[1]
     size = labels_per_class(n_source, n_target)
@@ -107,7 +107,7 @@ class ManyToOneMapping(nn.Module):
 
     References
     ----------
-    .. [1] Voice2Series, ICML 2021, section 3.2 and equation 2.
+    .. [1] Voice2Series, ICML 2021, section 3 (many-to-one label mapping).
     """
 
     takes = "logits"

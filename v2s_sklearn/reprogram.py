@@ -88,7 +88,7 @@ class PadReprogram(nn.Module):
 
     References
     ----------
-    .. [1] C.-H. H. Yang, Y.-Y. Tsai, P.-Y. Chen, Voice2Series, ICML 2021, section 3.1 and equation 1.
+    .. [1] C.-H. H. Yang, Y.-Y. Tsai, P.-Y. Chen, Voice2Series, ICML 2021, section 3 (reprogramming of the input).
     """
 
     n_voices = 1

@@ -137,9 +137,17 @@ def test_embeddings_pool_every_layer_over_time():
     np.testing.assert_allclose(embedding[:, :n], states.mean(2), atol=1e-6)
     np.testing.assert_allclose(embedding[:, n : 2 * n], states.max(2), atol=1e-6)
     np.testing.assert_allclose(embedding[:, 2 * n : 3 * n], states.std(2), atol=1e-6)
-    np.testing.assert_allclose(embedding[:, 11 * n :], layers["attention"].numpy(), atol=1e-6)
+    above = states > states.mean(2, keepdims=True)
+    middle = (states.min(2, keepdims=True) + states.max(2, keepdims=True)) / 2
+    np.testing.assert_allclose(embedding[:, 3 * n : 4 * n], np.abs(np.diff(states)).mean(2), atol=1e-6)
+    np.testing.assert_allclose(embedding[:, 4 * n : 5 * n], above.mean(2), atol=0.05)
+    np.testing.assert_allclose(embedding[:, 5 * n : 6 * n], (states > middle).mean(2), atol=0.05)
+    np.testing.assert_allclose(embedding[:, 6 * n : 7 * n], np.diff(above).mean(2), atol=0.05)
+    segments = embedding[:, 7 * n : 15 * n].reshape(2, n, 8)
+    np.testing.assert_allclose(segments.mean(2), states.mean(2), atol=0.05)
+    np.testing.assert_allclose(embedding[:, 15 * n :], layers["attention"].numpy(), atol=1e-6)
     assert model.embed(waveform).shape[1] == sum(
-        layer.shape[1] * (11 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
+        layer.shape[1] * (15 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
     )
 
 

@@ -16,11 +16,31 @@ def _load_from_source(name, sha256):
 
 
 def pool_over_time(activation):
-    """Return mean, maximum, spread and segment means: (B, D, F') to (B, (3 + N_SEGMENTS) D); (B, D) unchanged."""
+    """Return statistics of each channel over time: (B, D, F') to (B, (7 + N_SEGMENTS) D); (B, D) unchanged.
+
+    Mean, maximum, standard deviation, mean absolute change from frame to frame, shares of the frames above the mean and
+    above the middle of the range, share of the steps that cross the mean, and the means of ``N_SEGMENTS`` equal parts.
+    """
     if activation.ndim == 2:
         return activation
-    segments = nn.functional.adaptive_avg_pool1d(activation, N_SEGMENTS)
-    pooled = [activation.mean(2), activation.amax(2), activation.std(2, correction=0), segments.flatten(1)]
+    mean, maximum = activation.mean(2, keepdim=True), activation.amax(2, keepdim=True)
+    middle = (activation.amin(2, keepdim=True) + maximum) / 2
+    above = activation > mean
+    if activation.shape[2] > 1:
+        change = activation.diff(dim=2).abs().mean(2)
+        crossings = (above[:, :, 1:] != above[:, :, :-1]).to(activation).mean(2)
+    else:
+        change = crossings = torch.zeros_like(activation[:, :, 0])
+    pooled = [
+        mean.squeeze(2),
+        maximum.squeeze(2),
+        activation.std(2, correction=0),
+        change,
+        above.to(activation).mean(2),
+        (activation > middle).to(activation).mean(2),
+        crossings,
+        nn.functional.adaptive_avg_pool1d(activation, N_SEGMENTS).flatten(1),
+    ]
     return torch.cat(pooled, dim=1)
 
 
@@ -90,8 +110,7 @@ class AcousticModel(nn.Module):
     def embed(self, waveform, layers=None):
         """Return one vector a waveform: the activations pooled over time.
 
-        A layer over time gives mean, maximum, standard deviation and the means of ``N_SEGMENTS`` equal parts of each
-        channel; a pooled layer stands as it is. The logits are left out.
+        A layer over time is pooled by `pool_over_time`; one that has no time stands as it is. The logits are left out.
 
         Parameters
         ----------

@@ -6,8 +6,6 @@ from sklearn.utils.estimator_checks import check_estimator as check_sklearn_esti
 
 from v2s_sklearn import V2SClassifier, V2SFeatures
 
-PAPER_MODE = V2SClassifier.icml2021(acoustic_model="tiny", standardize=True, max_epochs=2)
-
 
 @pytest.mark.parametrize("estimator", [V2SClassifier("tiny"), V2SFeatures("tiny")], ids=lambda e: type(e).__name__)
 def test_scikit_learn_check_estimator(estimator):

@@ -116,10 +116,8 @@ def test_metadata_routing_of_sample_weight(data):
         clf = V2SClassifier("tiny").set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         assert clone(clf).fit(X, y)._get_metadata_request().fit.requests == {"sample_weight": True}
         result = cross_validate(clf, X, y, params={"sample_weight": weight}, cv=2, return_estimator=True)
-        half = len(y) // 2
         rows = [estimator.predict_proba(X) for estimator in result["estimator"]]
         unweighted = cross_validate(V2SClassifier("tiny"), X, y, cv=2, return_estimator=True)
-        assert half
         assert (rows[0] != unweighted["estimator"][0].predict_proba(X)).any()
         ignored = V2SClassifier("tiny").set_fit_request(sample_weight=False).set_score_request(sample_weight=True)
         search = GridSearchCV(ignored, {"n_replicates": [1]}, cv=2).fit(X, y, sample_weight=weight)

@@ -59,7 +59,7 @@ class V2SClassifier(BaseV2SClassifier):
         "frequency": the paper's many-to-one mappings, floor(K / n_classes) source classes to each target class.
     max_epochs : int, default=0
         Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
-        the initial theta: with "modulation" and "ridge" training it costs much and gains little.
+        the initial theta: training it with "ridge" made fit 20 to 33 times slower.
     learning_rate : float, default=0.001
         Of Adam (with decoupled weight decay).
     batch_size : int, default=32
@@ -196,7 +196,7 @@ class V2SClassifier(BaseV2SClassifier):
         Padding with theta around the series, random many-to-one mapping, Adam with learning rate 0.05, batches of 32,
         100 epochs, weight decay 0.04. The paper selects dropout and the number of replicates m by cross-validation on
         the training split; ``V2SClassifier.ICML2021_GRID`` is its grid, for ``GridSearchCV``. Without a search m is 10,
-        the most of the grid, because a short series that stands once fills too little of the waveform to be heard.
+        the most of the grid, because with m = 1 nothing was learned on the short series that were tried.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class V2SClassifier(BaseV2SClassifier):
             module__acoustic=self.acoustic_model_,
             module__reprogram=reprogram,
             module__mapping=mapping,
-            # Decoupled weight decay: as an L2 penalty, the paper's 0.04 outweighs the gradient in Adam's step.
+            # Decoupled weight decay: an L2 penalty of 0.04 inside Adam keeps theta small, see benchmarks/NOTES.md.
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=self.weight_decay,
             lr=self.learning_rate,

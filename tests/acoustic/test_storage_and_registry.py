@@ -1,6 +1,5 @@
 import hashlib
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +148,3 @@ def test_embeddings_pool_every_layer_over_time():
     assert model.embed(waveform).shape[1] == sum(
         layer.shape[1] * (15 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
     )
-
-
-def test_the_weights_folder_is_part_of_the_package():
-    assert WEIGHTS_DIR.parent == Path(v2s_sklearn.acoustic.__file__).parent

@@ -27,8 +27,8 @@ training and chose nothing: the weights are those after the last epoch. The {n_t
 card and for nothing else.
 
 ## Front end
-Log-mel, differentiable: {frontend}. The images are brought to its scale by `image = 9.70 log(E + 300) - 55.0`, fitted
-on training clips that exist in both forms.
+Log-mel, differentiable: {frontend}. The images are brought to its scale by `image = 9.70 log(E + 300) - 55.0`,
+set by hand after fits on training and validation clips that exist in both forms (least squares: 9.77, -56.4).
 
 ## Training
 ```

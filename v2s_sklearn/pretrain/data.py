@@ -17,8 +17,8 @@ from v2s_sklearn.errors import MissingDependencyError, SpeechDataError
 
 IMAGE_FILE = "gsc_v002_logmel.parquet"
 # image = IMAGE_SLOPE * log(E + 300) + IMAGE_OFFSET. Set by hand between fits at log offsets of 100 and 1000; the
-# packaged weights were trained with these. Least squares at 300 gives 9.77 and -56.4, correlation 0.993, on 230 clips of the
-# training and validation splits that exist as an image and as raw audio, unshifted (400 looked at).
+# packaged weights were trained with these. Least squares at 300 gives 9.77 and -56.4, correlation 0.993, on the 230 of
+# 400 clips (training and validation splits, as image and as raw audio) that are not shifted against each other.
 IMAGE_SLOPE, IMAGE_OFFSET = 9.70, -55.0
 
 

@@ -11,6 +11,15 @@ from torch import nn
 INT16_FULL_SCALE = 32768.0
 
 
+def mel_filter_bank_edges(n_filters, f_min, f_max):
+    """Return the edges of overlapping filters in Hz, equally spaced on the mel scale 2595 log10(1 + f / 700).
+
+    Filter i reaches from edge i to edge i + 2: float64 array of shape (n_filters + 2,).
+    """
+    low, high = 2595.0 * np.log10(1.0 + np.array([f_min, f_max]) / 700.0)
+    return 700.0 * (10.0 ** (np.linspace(low, high, n_filters + 2) / 2595.0) - 1.0)
+
+
 def mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max):
     """Triangular filters, equally spaced on the mel scale 2595 log10(1 + f / 700).
 
@@ -34,12 +43,7 @@ def mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max):
     ----------
     .. [1] S. Young et al., The HTK Book, section 5.4 (filter-bank analysis).
     """
-
-    def to_mel(f):
-        return 2595.0 * np.log10(1.0 + np.asarray(f) / 700.0)
-
-    mel_edges = np.linspace(to_mel(f_min), to_mel(f_max), n_mels + 2)
-    edges = 700.0 * (10.0 ** (mel_edges / 2595.0) - 1.0)
+    edges = mel_filter_bank_edges(n_mels, f_min, f_max)
     bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - left) / (centre - left)
@@ -95,6 +99,14 @@ class LogMel(nn.Module):
         # Derived from the configuration, so they are no part of the weights.
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("filters", filters, persistent=False)
+
+    def extra_repr(self):
+        """Return the settings in words, for ``repr`` and the model cards."""
+        n_mels = self.filters.shape[1]
+        return (
+            f"Hann window of {self.win_length} samples, step {self.hop_length}, {self.n_fft}-point Fourier transform, "
+            f"{n_mels} mel bands, log(E + {self.log_offset:g}) of the energies of 16-bit samples, no padding"
+        )
 
     def n_frames(self, n_samples):
         """Return the number of frames F of a waveform of ``n_samples`` samples."""

@@ -1,6 +1,7 @@
 """Acoustic models by name, path or instance; each is loaded once a process and shared."""
 
 import difflib
+import importlib
 import threading
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
 
+# Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
+# The modules need optional dependencies, so each is imported at its first use.
+LOADERS = {
+    "hf": ("v2s_sklearn.acoustic.huggingface", "load_huggingface"),
+    "torchvision": ("v2s_sklearn.acoustic.vision", "load_torchvision"),
+}
 _FACTORIES = {}
 _LOADED = {}
 _LOCK = threading.RLock()
@@ -74,8 +81,10 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
     Parameters
     ----------
     acoustic_model : str, path or AcousticModel, default="v2sa"
-        A name from :func:`list_acoustic_models`, the path of a ``.safetensors`` file that
-        ``python -m v2s_sklearn.pretrain`` wrote, or a model, which is frozen and returned.
+        A name from :func:`list_acoustic_models`; the path of a ``.safetensors`` file that
+        ``python -m v2s_sklearn.pretrain`` wrote; ``"hf:OWNER/NAME"`` or ``"hf:FOLDER"``, a Hugging Face model for audio
+        classification; ``"torchvision:NAME"``, a torchvision network on spectrograms; or a model, which is frozen and
+        returned.
     sha256 : str, optional
         What the checksum of the weights file has to be. Packaged files are always checked.
     device : str or torch.device, default="cpu"
@@ -127,6 +136,33 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
     return model
 
 
+def load_acoustic_models(acoustic_model, device="cpu"):
+    """Load one acoustic model or several.
+
+    Parameters
+    ----------
+    acoustic_model : str, path, AcousticModel, or list of them
+    device : str or torch.device, default="cpu"
+
+    Returns
+    -------
+    tuple of AcousticModel
+
+    Raises
+    ------
+    InvalidParameterError
+        If the list is empty or names a model twice; and see `load_acoustic_model`.
+    """
+    if not isinstance(acoustic_model, list | tuple):
+        return (load_acoustic_model(acoustic_model, device=device),)
+    models = tuple(load_acoustic_model(model, device=device) for model in acoustic_model)
+    if len(set(map(id, models))) != len(models) or not models:
+        raise InvalidParameterError(
+            f"acoustic_model={acoustic_model!r} must be one model, or a list of at least one, each once."
+        )
+    return models
+
+
 def _load(name):
     packaged = _packaged_models()
     if name in _FACTORIES:
@@ -137,6 +173,10 @@ def _load(name):
     elif name in packaged:
         model = load_weights(packaged[name], read_checksums().get(packaged[name].name))
         digest = model.source[1]
+    elif name.partition(":")[0] in LOADERS:
+        prefix, _, reference = name.partition(":")
+        module, function = LOADERS[prefix]
+        model, digest = getattr(importlib.import_module(module), function)(reference)
     elif Path(name).suffix == ".safetensors" or Path(name).is_file():
         model = load_weights(name)
         digest = model.source[1]

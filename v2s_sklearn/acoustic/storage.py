@@ -12,13 +12,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.openl3 import OpenL3
+from v2s_sklearn.acoustic.resnet import ResNet
+from v2s_sklearn.acoustic.sincnet import SincNet
 from v2s_sklearn.acoustic.tcn import TemporalConvNet
+from v2s_sklearn.acoustic.unet import UNetAttentionRNN
+from v2s_sklearn.acoustic.vggish import VGGish
+from v2s_sklearn.acoustic.wav2vec import Wav2Vec
 from v2s_sklearn.errors import WeightsError
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
-ARCHITECTURES = {"attention_rnn": AttentionRNN, "tcn": TemporalConvNet}
+ARCHITECTURES = {
+    "attention_rnn": AttentionRNN,
+    "openl3": OpenL3,
+    "resnet": ResNet,
+    "sincnet": SincNet,
+    "tcn": TemporalConvNet,
+    "unet_attention_rnn": UNetAttentionRNN,
+    "vggish": VGGish,
+    "wav2vec": Wav2Vec,
+}
 
 
 def sha256_of(path):

@@ -1,4 +1,4 @@
-"""Train a source model on Speech Commands and export it: ``python -m v2s_sklearn.pretrain v2sa --speech FOLDER``."""
+"""Train a source model and export it: ``python -m v2s_sklearn.pretrain v2sa --speech FOLDER``."""
 
 import argparse
 import logging
@@ -6,11 +6,15 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
+from v2s_sklearn.errors import WeightsError
+from v2s_sklearn.pretrain.augmentation import WaveformAugmentation
 from v2s_sklearn.pretrain.card import write_card
-from v2s_sklearn.pretrain.data import read_clips, read_speech
+from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
+from v2s_sklearn.pretrain.datasets import DATASETS, SILENCE
 from v2s_sklearn.pretrain.supervised import TrainingConfig, train
 
 logger = logging.getLogger("v2s_sklearn.pretrain")
@@ -18,17 +22,44 @@ logger = logging.getLogger("v2s_sklearn.pretrain")
 
 @dataclass
 class Recipe:
-    """What to train and how: architecture, its keyword arguments, training configuration."""
+    """What to train and how: architecture, its keyword arguments, training configuration, data set."""
 
     architecture: str
     network: dict = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig | ContrastiveConfig = field(default_factory=TrainingConfig)
+    dataset: str = "speech-commands"
 
 
+# In an order in which each can be trained: teachers and starting points come first.
 RECIPES = {
-    "v2st": Recipe("tcn", training=TrainingConfig(epochs=14, label_smoothing=0.05)),
+    "v2st-base": Recipe("tcn", training=TrainingConfig(epochs=14, label_smoothing=0.05)),
     "v2sa": Recipe(
-        "attention_rnn", training=TrainingConfig(epochs=50, batch_size=64, learning_rate=2e-3, teacher="v2st")
+        "attention_rnn",
+        training=TrainingConfig(
+            epochs=50, batch_size=64, learning_rate=2e-3, teachers=("v2st-base",), teacher_shifts=(-5, 0, 5)
+        ),
+    ),
+    "v2st": Recipe(
+        "tcn",
+        training=TrainingConfig(epochs=16, start_from="v2st-base", teachers=("v2sa", "v2st-base")),
+    ),
+    "v2sr": Recipe("resnet", training=TrainingConfig(epochs=16, teachers=("v2sa", "v2st-base"))),
+    "v2su": Recipe(
+        "unet_attention_rnn",
+        training=TrainingConfig(epochs=4, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st")),
+    ),
+    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=8, teachers=("v2sa", "v2st"))),
+    "sincnet": Recipe(
+        "sincnet",
+        training=TrainingConfig(epochs=12, teachers=("v2sa", "v2st"), augmentation=WaveformAugmentation()),
+        dataset="speech-commands-audio",
+    ),
+    "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(), dataset="speech-commands-audio"),
+    "v2sa-digits": Recipe(
+        "attention_rnn", training=TrainingConfig(epochs=60, batch_size=32, learning_rate=2e-3), dataset="digits"
+    ),
+    "v2sa-esc10": Recipe(
+        "attention_rnn", training=TrainingConfig(epochs=60, batch_size=32, learning_rate=2e-3), dataset="esc10"
     ),
 }
 
@@ -45,18 +76,51 @@ def parse_arguments(arguments=None):
     return parser.parse_args(arguments)
 
 
-def evaluate_on_raw_audio(model, folder):
-    """Return accuracy and loss on the raw test clips, through the model's own front end."""
-    waveforms, words, _ = read_clips(folder, "gsc_wav_test")
-    labels = torch.tensor([model.source_labels.index(word) for word in words])
-    with torch.no_grad():
-        logits = torch.cat([model(batch) for batch in torch.from_numpy(waveforms).split(256)])
-    correct = (logits.argmax(1) == labels).double()
-    spoken = torch.tensor([word != "_silence_" for word in words])
+def load_trained(name, options):
+    """Return a model trained before, from the output folder or, if it is not packaged, the work folder."""
+    paths = [folder / f"{name}.safetensors" for folder in (options.output, options.work_dir)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise WeightsError(
+            f"{options.name} needs {name}, which is neither in {options.output} nor in {options.work_dir}. Train it "
+            f"before: python -m v2s_sklearn.pretrain {name} --speech FOLDER."
+        )
+    return load_weights(path)
+
+
+def copy_matching_weights(source, target):
+    """Copy the weights that have the same name and shape in both models into ``target``."""
+    own = target.state_dict()
+    matching = {name: value for name, value in source.state_dict().items() if value.shape == own.get(name, value).shape}
+    target.load_state_dict({name: value for name, value in matching.items() if name in own}, strict=False)
+
+
+def run_training(model, data, config, options):
+    """Train as the kind of configuration says; return the model and its history."""
+    work_dir = options.work_dir / options.name
+    if isinstance(config, ContrastiveConfig):
+        return train_contrastive(model, data, config, work_dir)
+    if config.start_from:
+        copy_matching_weights(load_trained(config.start_from, options), model)
+    return train(model, data, config, work_dir, [load_trained(name, options) for name in config.teachers])
+
+
+@torch.no_grad()
+def evaluate_on_raw_audio(model, test):
+    """Return accuracy and loss on raw test clips, through the model's own front end.
+
+    A clip's probabilities are the mean of those of its windows.
+    """
+    windows = torch.cat([model.predict_proba(batch) for batch in torch.from_numpy(test.waveforms).split(256)])
+    index, counts = torch.from_numpy(test.clip_index), torch.from_numpy(np.bincount(test.clip_index))
+    probabilities = torch.zeros(len(test.words), model.n_classes).index_add_(0, index, windows) / counts[:, None]
+    labels = torch.tensor([model.source_labels.index(word) for word in test.words])
+    correct = (probabilities.argmax(1) == labels).double()
+    spoken = torch.tensor([word != SILENCE for word in test.words])
     return {
         "accuracy": correct.mean().item(),
-        "loss": torch.nn.functional.cross_entropy(logits, labels).item(),
-        "n": len(words),
+        "loss": torch.nn.functional.nll_loss(probabilities.log(), labels).item(),
+        "n": len(test.words),
         "accuracy_words": correct[spoken].mean().item(),
         "n_words": int(spoken.sum()),
     }
@@ -71,28 +135,29 @@ def main(arguments=None):
     config = recipe.training
     if options.epochs:
         config.epochs = options.epochs
-    teacher = load_weights(options.output / f"{config.teacher}.safetensors") if config.teacher else None
+    dataset = DATASETS[recipe.dataset]
 
     architecture = ARCHITECTURES[recipe.architecture]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         frontend = architecture(source_labels=["word"]).frontend
         logger.info("reading %s", options.speech)
-        data, source_labels = read_speech(options.speech, frontend)
+        data, source_labels = dataset.read(options.speech, frontend, options.work_dir)
         network = {"source_labels": source_labels, **recipe.network}
         model = architecture(**network)
     logger.info("%d training clips, %d weights", len(data["train"]), model.n_parameters())
-    model, history = train(model, data, config, options.work_dir / options.name, teacher)
+    model, history = run_training(model, data, config, options)
 
     path = options.output / f"{options.name}.safetensors"
     digest = save_weights(model, path, recipe.architecture, network)
-    test = evaluate_on_raw_audio(model, options.speech)
+    test = evaluate_on_raw_audio(model, dataset.read_test(options.speech))
     logger.info("raw test clips: %s", test)
     write_card(
         path.with_suffix(".md"),
         model=model,
         architecture=recipe.architecture,
         config=config,
+        data=dataset.description,
         data_sizes={name: len(split) for name, split in data.items()},
         history=history,
         test=test,

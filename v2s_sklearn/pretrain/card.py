@@ -1,9 +1,11 @@
 """The model card beside a weights file, written from what was measured."""
 
 import json
+import textwrap
 from dataclasses import asdict
 
 from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.pretrain.contrastive import ContrastiveConfig
 
 CARD = """\
 # {name}
@@ -20,21 +22,19 @@ CARD = """\
 | sha256 | `{sha256}` |
 
 ## Data
-Google Speech Commands v0.02 (P. Warden 2018, arXiv 1804.03209), licence CC BY 4.0: 35 words and background noise as
-`_silence_`, the official hash split. Trained on {n_train:,} clips: log-mel images made from the audio by a third party,
-and the raw clips of the training split that were at hand. {n_validation:,} validation clips were looked at during
-training and chose nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run for this
-card and for nothing else.
+{data}
+
+Trained on {n_train:,} clips. {n_validation:,} validation clips were looked at during training and chose nothing: the
+weights are those after the last epoch. The {n_test:,} raw test clips were run for this card and for nothing else.
 
 ## Front end
-Log-mel, differentiable: {frontend}. The images are brought to its scale by `image = 9.70 log(E + 300) - 55.0`,
-set by hand after fits on training and validation clips that exist in both forms (least squares: 9.77, -56.4).
+{frontend}
 
 ## Training
 ```
 {command}
 ```
-{teacher}
+{targets}
 {n_epochs} epochs, {hours:.1f} h ({machine}); last training loss {train_loss:.3f}, validation accuracy {validation:.2%}.
 
 ```json
@@ -42,13 +42,26 @@ set by hand after fits on training and validation clips that exist in both forms
 ```
 
 ## Use and limits
-A frozen source for reprogramming. As a speech recogniser it knows one-word clips of these words in quiet surroundings,
-of the kinds of speakers in Speech Commands, and nothing else. The weights may be used under the licence of this
+A frozen source for reprogramming. As a recogniser it knows short clips of these classes, recorded as in its training
+data, and nothing else. The weights may be used under the licence of this
 package; name the data as above.
 """
 
 
-def write_card(path, *, model, architecture, config, history, data_sizes, test, command, sha256, machine):
+def describe_targets(config):
+    """Return in words what the model was trained to give."""
+    if isinstance(config, ContrastiveConfig):
+        return "Without labels: the contrastive k-step objective; then a linear probe on the labels, all else fixed."
+    text = "Targets: the labels."
+    if config.teachers:
+        text = (
+            f"Targets: {config.teacher_weight:.0%} the mean probabilities of {', '.join(config.teachers)}, trained "
+            "before with the same command, the rest the label."
+        )
+    return text + (f" Started from the weights of {config.start_from}." if config.start_from else "")
+
+
+def write_card(path, *, model, architecture, config, history, data, data_sizes, test, command, sha256, machine):
     """Write the model card.
 
     Parameters
@@ -60,13 +73,14 @@ def write_card(path, *, model, architecture, config, history, data_sizes, test, 
     config : TrainingConfig
     history : list of dict
         One entry an epoch, from `train`.
+    data : str
+        What the data set is, from where, under which licence.
     data_sizes : dict
         Clips for "train" and "validation".
     test : dict
         "accuracy", "loss", "n", "accuracy_words", "n_words" on raw test audio.
     command, sha256, machine : str
     """
-    frontend = model.frontend
     weights = path.with_suffix(".safetensors")
     card = CARD.format(
         name=path.stem,
@@ -86,18 +100,10 @@ def write_card(path, *, model, architecture, config, history, data_sizes, test, 
         sha256=sha256,
         n_train=data_sizes["train"],
         n_validation=data_sizes["validation"],
-        frontend=(
-            f"Hann window of {frontend.win_length} samples, step {frontend.hop_length}, {frontend.n_fft}-point Fourier "
-            f"transform, {frontend.filters.shape[1]} mel bands, log(E + {frontend.log_offset:g}) of the energies of "
-            "16-bit samples, no padding"
-        ),
+        data=textwrap.fill(data, 120),
+        frontend=f"`{model.frontend}`",
         command=command,
-        teacher=(
-            f"Targets: {config.teacher_weight:.0%} the probabilities of `{config.teacher}`, trained before with the "
-            "same command, the rest the label."
-            if config.teacher
-            else "Targets: the labels."
-        ),
+        targets=textwrap.fill(describe_targets(config), 120),
         n_epochs=len(history),
         hours=sum(entry["seconds"] for entry in history) / 3600,
         machine=machine,

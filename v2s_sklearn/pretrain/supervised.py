@@ -1,4 +1,4 @@
-"""Supervised training of a source model on spoken words; resumable at every epoch.
+"""Supervised training of a source model; resumable at every epoch.
 
 Shape legend: N clips, B batch, S waveform samples, F frames, M mel bands, K source classes.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from v2s_sklearn.pretrain.data import Augmentation
+from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
+from v2s_sklearn.pretrain.datasets import SILENCE
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,16 @@ class TrainingConfig:
     label_smoothing : float
     ema_decay : float
         The exported weights are an exponential moving average with this decay a step.
-    teacher : str or None
-        A packaged acoustic model whose probabilities are mixed into the targets (Hinton et al., 2015).
+    start_from : str or None
+        A model trained before whose weights this one starts from, where names and shapes agree.
+    teachers : tuple of str
+        Models trained before whose mean probabilities are mixed into the targets (Hinton et al., 2015).
     teacher_weight : float
-        Share of the teacher in the targets.
-    augmentation : Augmentation
+        Share of the teachers in the targets.
+    teacher_shifts : tuple of int
+        Shifts of a clip, in frames, over which the teachers' probabilities are averaged.
+    augmentation : Augmentation or WaveformAugmentation
+        For log-mel features or waveforms.
     seed : int
     """
 
@@ -46,29 +52,31 @@ class TrainingConfig:
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
     ema_decay: float = 0.999
-    teacher: str | None = None
+    start_from: str | None = None
+    teachers: tuple = ()
     teacher_weight: float = 0.7
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    teacher_shifts: tuple = (0,)
+    augmentation: Augmentation | WaveformAugmentation = field(default_factory=Augmentation)
     seed: int = 0
 
 
 @torch.no_grad()
-def teacher_targets(teacher, split, batch_size=256, shifts=(-5, 0, 5)):
-    """Return the teacher's probabilities (N, K), averaged over small shifts in frames."""
+def teacher_targets(teachers, split, shifts, batch_size=256):
+    """Return the teachers' mean probabilities (N, K), for log-mel features averaged over shifts in frames too."""
     targets = []
-    for features in split.features.split(batch_size):
-        features = features.float()
-        probabilities = [
-            torch.softmax(teacher.activations(features.roll(shift, dims=1))["logits"], dim=1) for shift in shifts
-        ]
-        targets.append(torch.stack(probabilities).mean(0))
+    for clips in split.batches(batch_size):
+        if split.is_audio:
+            logits = [teacher(clips) for teacher in teachers]
+        else:
+            logits = [teacher.activations(clips.roll(n, dims=1))["logits"] for teacher in teachers for n in shifts]
+        targets.append(torch.stack(logits).softmax(2).mean(0))
     return torch.cat(targets)
 
 
 @torch.no_grad()
 def evaluate(model, split, batch_size=256):
-    """Return accuracy and mean cross-entropy (nats) of a model in eval mode on a `SpeechSplit`."""
-    logits = torch.cat([model.activations(x.float())["logits"] for x in split.features.split(batch_size)])
+    """Return accuracy and mean cross-entropy (nats) of a model in eval mode on a `Split`."""
+    logits = torch.cat([model.activations(clips)["logits"] for clips in split.batches(batch_size)])
     accuracy = (logits.argmax(1) == split.labels).float().mean().item()
     return {"accuracy": accuracy, "loss": F.cross_entropy(logits, split.labels).item()}
 
@@ -95,26 +103,52 @@ def update_average(average, model, decay):
             mean.copy_(value)
 
 
-def save_checkpoint(path, checkpoint):
-    """Write a checkpoint so that a kill at any moment leaves the old or the new one, whole."""
+def save_checkpoint(path, config, state, history):
+    """Write a checkpoint so that a kill at any moment leaves the old or the new one, whole.
+
+    Parameters
+    ----------
+    path : path
+    config : dataclass
+    state : dict
+        Objects with ``state_dict``.
+    history : list of dict
+    """
+    checkpoint = {name: item.state_dict() for name, item in state.items()}
     temporary = path.with_suffix(".tmp")
-    torch.save(checkpoint, temporary)
+    torch.save(checkpoint | {"config": asdict(config), "history": history}, temporary)
     os.replace(temporary, path)
 
 
-def train(model, data, config, work_dir, teacher=None):
+def load_checkpoint(path, config, state):
+    """Restore what `save_checkpoint` wrote, if there is such a file; return the history so far."""
+    if not path.exists():
+        return []
+    checkpoint = torch.load(path, weights_only=True)
+    if checkpoint["config"] != asdict(config):
+        raise ValueError(
+            f"{path} was written with another configuration:\n{checkpoint['config']}\nnow:\n{asdict(config)}\nUse "
+            "another --work-dir or remove the file."
+        )
+    for name, item in state.items():
+        item.load_state_dict(checkpoint[name])
+    logger.info("resuming after epoch %d", len(checkpoint["history"]))
+    return checkpoint["history"]
+
+
+def train(model, data, config, work_dir, teachers=()):
     """Train a source model, resuming from ``work_dir`` if it holds a checkpoint of the same configuration.
 
     Parameters
     ----------
     model : AcousticModel
         Its weights are overwritten.
-    data : dict of SpeechSplit
+    data : dict of Split
         With "train" and "validation".
     config : TrainingConfig
     work_dir : path
         Receives ``checkpoint.pt`` after every epoch.
-    teacher : AcousticModel, optional
+    teachers : sequence of AcousticModel, optional
         With the same source labels as ``model``.
 
     Returns
@@ -128,29 +162,22 @@ def train(model, data, config, work_dir, teacher=None):
     work_dir.mkdir(parents=True, exist_ok=True)
     checkpoint_path = work_dir / "checkpoint.pt"
     train_split, validation_split = data["train"], data["validation"]
+    model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     n_batches = math.ceil(len(train_split) / config.batch_size)
-    history = []
-    if checkpoint_path.exists():
-        checkpoint = torch.load(checkpoint_path, weights_only=True)
-        if checkpoint["config"] != asdict(config):
-            raise ValueError(
-                f"{checkpoint_path} was written with another configuration:\n{checkpoint['config']}\nnow:\n"
-                f"{asdict(config)}\nUse another --work-dir or remove the file."
-            )
-        model.load_state_dict(checkpoint["model"])
-        average.load_state_dict(checkpoint["average"])
-        optimizer.load_state_dict(checkpoint["optimizer"])
-        history = checkpoint["history"]
-        logger.info("resuming after epoch %d", len(history))
+    state = {"model": model, "average": average, "optimizer": optimizer}
+    history = load_checkpoint(checkpoint_path, config, state)
     if len(history) >= config.epochs:
         return average.freeze(), history
 
     targets = one_hot_targets(train_split.labels, model.n_classes, config.label_smoothing)
-    if teacher is not None:
-        targets = torch.lerp(targets, teacher_targets(teacher, train_split), config.teacher_weight)
-    noise = train_split.features[train_split.labels == model.source_labels.index("_silence_")]
+    if teachers:
+        taught = teacher_targets(teachers, train_split, config.teacher_shifts)
+        targets = torch.lerp(targets, taught, config.teacher_weight)
+    # Background noise to mix in; in data without it any other clip serves.
+    is_noise = train_split.labels == model.source_labels.index(SILENCE) if SILENCE in model.source_labels else None
+    noise = train_split.batch(slice(None) if is_noise is None else is_noise)
     for epoch in range(len(history), config.epochs):
         started = time.perf_counter()
         # A generator an epoch: a resumed run draws what an unbroken one would have drawn.
@@ -165,7 +192,7 @@ def train(model, data, config, work_dir, teacher=None):
                 step = epoch * n_batches + index
                 factor = learning_rate_factor(step, config.epochs * n_batches, n_batches)
                 optimizer.param_groups[0]["lr"] = config.learning_rate * factor
-                features = config.augmentation(train_split.features[batch].float(), noise, generator)
+                features = config.augmentation(train_split.batch(batch), noise, generator)
                 logits = model.activations(features)["logits"]
                 loss = F.cross_entropy(logits, targets[batch])
                 optimizer.zero_grad()
@@ -186,15 +213,6 @@ def train(model, data, config, work_dir, teacher=None):
                 "seconds": time.perf_counter() - started,
             }
         )
-        save_checkpoint(
-            checkpoint_path,
-            {
-                "config": asdict(config),
-                "model": model.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "history": history,
-            },
-        )
+        save_checkpoint(checkpoint_path, config, state, history)
         logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in history[-1].items()})
     return average.freeze(), history

@@ -1,0 +1,91 @@
+"""Every architecture of the package behind the one interface, through the public API."""
+
+import pytest
+import torch
+
+from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn.acoustic.storage import ARCHITECTURES, save_weights
+
+LABELS = [f"word{index}" for index in range(8)]
+# Small, with another window than the packaged models.
+SMALL = {
+    "attention_rnn": {"hidden_size": 8, "dense_sizes": [8]},
+    "openl3": {"channels": [2, 4, 4, 8], "n_samples": 24000, "pool_size": [32, 12]},
+    "resnet": {"channels": [4, 8], "n_blocks": 1},
+    "sincnet": {"n_filters": 8, "channels": [8, 12]},
+    "tcn": {"channels": [8, 12, 16]},
+    "unet_attention_rnn": {"hidden_size": 8, "dense_sizes": [8], "unet_channels": [2, 4]},
+    "vggish": {"channels": [4, 4, 8, 8, 8, 8], "dense_sizes": [16]},
+    "wav2vec": {"encoder_channels": [8, 8, 8, 8, 8], "n_context_layers": 2, "n_steps": 2},
+}
+
+
+@pytest.fixture(params=sorted(ARCHITECTURES))
+def model(request, tmp_path):
+    config = {"source_labels": LABELS, "n_samples": 6000} | SMALL[request.param]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        network = ARCHITECTURES[request.param](**config)
+        with torch.no_grad():
+            for _ in range(30):  # gives batch normalisation its statistics
+                network(0.1 * torch.randn(8, network.n_samples) * torch.rand(8, 1))
+    path = tmp_path / f"{request.param}.safetensors"
+    save_weights(network, path, request.param, config)
+    return load_acoustic_model(path)
+
+
+def waveforms(model, n=3):
+    return 0.1 * torch.randn(n, model.n_samples, generator=torch.Generator().manual_seed(0))
+
+
+def test_layers_and_logits(model):
+    features = model.frontend(waveforms(model))
+    layers = model.activations(features)
+    assert list(layers)[-1] == "logits"
+    assert layers["logits"].shape == (3, len(LABELS))
+    assert torch.equal(layers["logits"], model.logits(waveforms(model)))
+    assert all(values.ndim in (2, 3) and len(values) == 3 and values.isfinite().all() for values in layers.values())
+    first = next(iter(layers))
+    one = model.embed(waveforms(model), layers=[first])
+    assert one.shape[1] < model.embed(waveforms(model)).shape[1]
+
+
+def test_time_stays_time(model):
+    """A burst later in the window gives the same values later in the first layer."""
+    early, late = torch.zeros(2, 1, model.n_samples)
+    eighth = model.n_samples // 8
+    early[:, eighth : 2 * eighth] = late[:, 5 * eighth : 6 * eighth] = waveforms(model, 1)[:, :eighth]
+    first, second = (next(iter(model.activations(model.frontend(clip)).values()))[0] for clip in (early, late))
+    n_frames = first.shape[1]
+    distances = [(second[:, n:] - first[:, : n_frames - n]).abs().mean() for n in range(3 * n_frames // 4)]
+    assert abs(torch.stack(distances).argmin() / n_frames - 0.5) < 0.1
+
+
+def test_a_case_is_the_same_alone_and_among_others(model):
+    together = model.embed(waveforms(model, 4))
+    assert torch.allclose(together[2:3], model.embed(waveforms(model, 4)[2:3]), atol=1e-4)
+
+
+def test_gradients_reach_the_waveform(model):
+    waveform = waveforms(model).requires_grad_()
+    model.logits(waveform).square().sum().backward()
+    assert waveform.grad.isfinite().all()
+    assert (waveform.grad != 0).any()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_silence_stays_finite(model):
+    assert model.embed(torch.zeros(1, model.n_samples)).isfinite().all()
+
+
+@pytest.mark.parametrize("mode", ["default", "paper"])
+def test_fit_and_predict(model, mode, italy):
+    X, y, X_test, _ = italy
+    options = {"acoustic_model": model, "random_state": 0}
+    clf = V2SClassifier.icml2021(max_epochs=2, **options) if mode == "paper" else V2SClassifier(**options)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    probabilities = clf.fit(X, y).predict_proba(X_test[:10])
+    assert probabilities.shape == (10, 2)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    if mode == "default":
+        assert clf.score(X, y) > 0.7

@@ -56,7 +56,7 @@ def test_the_net_of_paper_mode(gunpoint):
     group = clf.net_.optimizer_.param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (0.05, 0.04)
     assert [parameter.shape for parameter in group["params"]] == [(4000,)]  # theta and nothing else is trained
-    assert isinstance(clf.net_.module_.reprogram, PadReprogram)
+    assert isinstance(clf.net_.module_.reprogram[0], PadReprogram)
     assert clf.theta_.shape == (4000,)
     assert clf.label_mapping_.shape == (2, 6)
     assert len(np.unique(clf.label_mapping_)) == 12

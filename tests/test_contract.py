@@ -4,10 +4,14 @@ import pytest
 from aeon.testing.estimator_checking import check_estimator as check_aeon_estimator
 from sklearn.utils.estimator_checks import check_estimator as check_sklearn_estimator
 
-from v2s_sklearn import V2SClassifier, V2SFeatures
+from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 
 
-@pytest.mark.parametrize("estimator", [V2SClassifier("tiny"), V2SFeatures("tiny")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator",
+    [V2SClassifier("tiny"), V2SFeatures("tiny"), TransferClassifier("tiny", max_epochs=2)],
+    ids=lambda e: type(e).__name__,
+)
 def test_scikit_learn_check_estimator(estimator):
     results = check_sklearn_estimator(estimator, on_fail=None, on_skip=None)
     failed = [(r["check_name"], r["status"], r["exception"]) for r in results if r["status"] != "passed"]
@@ -15,7 +19,7 @@ def test_scikit_learn_check_estimator(estimator):
     assert failed == []
 
 
-@pytest.mark.parametrize("estimator", [V2SClassifier, V2SFeatures])
+@pytest.mark.parametrize("estimator", [V2SClassifier, V2SFeatures, TransferClassifier])
 def test_aeon_check_estimator(estimator):
     results = check_aeon_estimator(estimator)
     assert len(results) > 20

@@ -26,8 +26,10 @@ from sklearn.utils.validation import (
 )
 
 from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.collection import difference_scale, is_list_collection, pad_collection
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
+from v2s_sklearn.net import resolve_device
 from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
 
 # Set by set_fit_request and the like, and by set_output.
@@ -78,7 +80,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
     }
 
     _parameter_constraints = {
-        "acoustic_model": [str, Path, AcousticModel],
+        "acoustic_model": [str, Path, AcousticModel, list, tuple],
         "reprogramming": [StrOptions({"modulation", "pad"})],
         "voices": ["array-like", None],
         "n_replicates": [Interval(Integral, 1, None, closed="left")],
@@ -163,22 +165,34 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         tags.input_tags.two_d_array = True
         return tags
 
-    def _reprogramming(self, acoustic, data, sample_weight, dropout=0.0, seed=0):
-        """Return a function that builds the input transformation that the parameters describe."""
-        return reprogramming_factory(
-            self.reprogramming,
-            acoustic,
-            n_replicates=self.n_replicates,
-            dropout=dropout,
-            voices=self.voices,
-            difference_scale=difference_scale(data, sample_weight),
-            seed=seed,
+    def _load_acoustic_models(self):
+        """Load the frozen source models; set ``acoustic_model_`` and return them as a tuple."""
+        models = load_acoustic_models(self.acoustic_model, device=resolve_device(self.device))
+        self.acoustic_model_ = models[0] if len(models) == 1 else models
+        self._max_points = min(
+            REPROGRAMMINGS[self.reprogramming].max_points(model.n_samples, self.metadata_["n_channels"])
+            for model in models
         )
+        return models
+
+    def _reprogramming(self, models, data, sample_weight, dropout=0.0, seed=0):
+        """Return functions that build the input transformations that the parameters describe, one for each window."""
+        return {
+            model.window: reprogramming_factory(
+                self.reprogramming,
+                model,
+                n_replicates=self.n_replicates,
+                dropout=dropout,
+                voices=self.voices,
+                difference_scale=difference_scale(data, sample_weight),
+                seed=seed,
+            )
+            for model in models
+        }
 
     def _to_network_input(self, X):
         """Return series and lengths for the net, scaled by the statistics of fit."""
-        max_points = REPROGRAMMINGS[self.reprogramming].max_points(self.acoustic_model_.n_samples, X[0].shape[0])
-        series, lengths = pad_collection(X, max_points)
+        series, lengths = pad_collection(X, self._max_points)
         mean, scale = self.series_mean_[:, None], self.series_scale_[:, None]
         inside = np.arange(series.shape[2]) < lengths[:, None, None]
         series = np.where(inside, (series - mean) / scale, 0.0)

@@ -4,35 +4,24 @@ Shape legend: N cases, C channels, T time points, S waveform samples, K source c
 """
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import EarlyStopping, ProgressBar
-from skorch.dataset import ValidSplit
-from skorch.utils import noop
 
-from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.base import BaseV2SClassifier, class_weights
-from v2s_sklearn.collection import merge_copies
-from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
 from v2s_sklearn.net import (
-    CHUNK_WAVEFORMS,
     ReprogrammedModel,
-    V2SNet,
-    chunk_size,
     compute_embeddings,
     compute_source_probabilities,
     one_thread_method,
     resolve_device,
 )
+from v2s_sklearn.training import BaseTrainedClassifier
 
 
-class V2SClassifier(BaseV2SClassifier):
+class V2SClassifier(BaseTrainedClassifier):
     """Voice2Series classifier: a frozen acoustic model, reprogrammed for time series.
 
     A series becomes a waveform through an input transformation with parameters theta, the acoustic model, pretrained on
@@ -40,8 +29,9 @@ class V2SClassifier(BaseV2SClassifier):
 
     Parameters
     ----------
-    acoustic_model : str, path or AcousticModel, default="v2sa"
-        The frozen source model: a name from :func:`list_acoustic_models`, a weights file, or a model.
+    acoustic_model : str, path, AcousticModel, or list of them, default="v2sa"
+        The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
+        Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
     reprogramming : {"modulation", "pad"}, default="modulation"
         Input transformation. "modulation": voices whose frequency or loudness follows the series; theta is their
         carriers, deviations and loudness, and an additive waveform. "pad": the paper's, the series as samples in a
@@ -97,12 +87,14 @@ class V2SClassifier(BaseV2SClassifier):
     net_ : V2SNet
         The fitted skorch net; ``net_.history`` has losses by epoch, ``net_.module_`` the torch module.
     theta_ : ndarray of shape (n_samples,), or dict of ndarray
-        The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive.
+        The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive. A list of
+        them if the acoustic models have several windows or sample rates.
     label_mapping_ : ndarray
-        (n_classes, floor(K / n_classes)) source classes of each target class, or, for "ridge", (n_embedding, n_classes)
+        (n_classes, floor(K / n_classes)) source classes of each target class (those of several models are counted in a
+        row), or, for "ridge", (n_embedding, n_classes)
         weights.
-    acoustic_model_ : AcousticModel
-        The frozen model, shared by all estimators of the process.
+    acoustic_model_ : AcousticModel, or tuple of them
+        The frozen source, shared by all estimators of the process.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
     metadata_ : dict
@@ -127,20 +119,9 @@ class V2SClassifier(BaseV2SClassifier):
     ICML2021_GRID = {"dropout": [0.0, 0.1, 0.2, 0.3, 0.4], "n_replicates": list(range(1, 11))}
 
     _parameter_constraints = {
-        **BaseV2SClassifier._parameter_constraints,
+        **BaseTrainedClassifier._parameter_constraints,
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "mapping": [StrOptions({"ridge", "random", "frequency"})],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": [list, tuple, None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -227,35 +208,31 @@ class V2SClassifier(BaseV2SClassifier):
     @one_thread_method
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
-        self._validate_params()
-        self._n_jobs = check_n_jobs(self.n_jobs)
+        X, labels, sample_weight = self._check_training_set(X, y, sample_weight)
         random_state = check_random_state(self.random_state)
-        labels = np.searchsorted(self.classes_, y)
-        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        sample_weight = sample_weight * class_weights(self.class_weight, self.classes_, y)[labels]
-        X, labels, sample_weight = merge_copies(X, labels, sample_weight)
 
-        # Frozen source model f_S and input transformation H(x; theta).
-        self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=resolve_device(self.device))
+        # Frozen source model f_S, or several, and input transformation H(x; theta).
+        models = self._load_acoustic_models()
         self._fit_scaling(X, sample_weight, self.standardize)
         data = self._to_network_input(X)
         seed = int(random_state.randint(2**31 - 1))
-        reprogram = self._reprogramming(self.acoustic_model_, data, sample_weight, self.dropout, seed)
+        reprogram = self._reprogramming(models, data, sample_weight, self.dropout, seed)
 
         # Mapping h of source labels to target labels.
-        untrained = ReprogrammedModel(self.acoustic_model_, reprogram).to(resolve_device(self.device))
+        untrained = ReprogrammedModel(models, reprogram).to(resolve_device(self.device))
         if self.mapping == "ridge":
             embeddings = compute_embeddings(untrained, data, self._n_jobs)
             mapping = partial(LinearMapping, embeddings.shape[1], self.n_classes_)
         elif self.mapping == "random":
-            assignment = random_mapping(self.acoustic_model_.n_classes, self.n_classes_, random_state)
+            assignment = random_mapping(sum(model.n_classes for model in models), self.n_classes_, random_state)
             mapping = partial(ManyToOneMapping, assignment)
         else:
             probabilities = compute_source_probabilities(untrained, data, self._n_jobs)
             assignment = frequency_mapping(probabilities, labels, self.n_classes_, sample_weight)
             mapping = partial(ManyToOneMapping, assignment)
-        n_waveforms = untrained.reprogram.n_voices * data["series"].shape[1]
-        net = self._make_net(reprogram, mapping, n_waveforms, labels, random_state).initialize()
+        n_waveforms = untrained.n_waveforms(data["series"].shape[1])
+        module = {"module__acoustics": models, "module__reprogram": reprogram, "module__mapping": mapping}
+        net = self._make_net(ReprogrammedModel, n_waveforms, labels, random_state, **module).initialize()
         if self.mapping == "ridge":
             net.module_.mapping.solve(embeddings, labels, sample_weight)
 
@@ -268,63 +245,11 @@ class V2SClassifier(BaseV2SClassifier):
                 net.module_.mapping.solve(embeddings, labels, sample_weight)
         self.net_ = net
 
-    def _make_net(self, reprogram, mapping, n_waveforms, labels, random_state):
-        """Return the skorch net, not yet initialized."""
-        seed = int(random_state.randint(2**31 - 1))
-        callbacks = list(self.callbacks or [])
-        train_split = None
-        if self.early_stopping and self.max_epochs > 0:
-            self._check_validation_fraction(labels)
-            train_split = ValidSplit(self.validation_fraction, stratified=True, random_state=seed)
-            callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=noop))
-        if self.verbose:
-            callbacks.append(ProgressBar())
-        return V2SNet(
-            ReprogrammedModel,
-            module__acoustic=self.acoustic_model_,
-            module__reprogram=reprogram,
-            module__mapping=mapping,
-            # Decoupled weight decay: an L2 penalty of 0.04 inside Adam keeps theta small, see benchmarks/NOTES.md.
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.weight_decay,
-            lr=self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            iterator_train__shuffle=True,
-            iterator_train__seed=seed,
-            iterator_valid__batch_size=max(self.batch_size, 8 * CHUNK_WAVEFORMS),
-            train_split=train_split,
-            callbacks=callbacks,
-            device=resolve_device(self.device),
-            verbose=self.verbose,
-            chunk_size=chunk_size(n_waveforms),
-            n_jobs=self._n_jobs,
-        )
-
-    def _check_validation_fraction(self, labels):
-        """Check that early stopping leaves a case of each class on both sides of the split."""
-        counts = np.bincount(labels)
-        counts = counts[counts > 0]
-        n_validation = int(np.ceil(self.validation_fraction * len(labels)))
-        if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
-            raise InvalidParameterError(
-                f"early_stopping with validation_fraction={self.validation_fraction} sets {n_validation} of "
-                f"{len(labels)} different cases aside; both sides need a case of each of {len(counts)} classes, and "
-                f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
-            )
-
-    @one_thread_method
-    def _predict_proba(self, X):
-        probabilities = self.net_.predict_proba(self._to_network_input(X))
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
-
-    def _predict(self, X):
-        return self.classes_[self._predict_proba(X).argmax(axis=1)]
-
     @property
     def theta_(self):
         """The trained input parameters."""
-        return self._net_module().reprogram.theta_numpy()
+        thetas = [reprogram.theta_numpy() for reprogram in self._net_module().reprogram]
+        return thetas[0] if len(thetas) == 1 else thetas
 
     @property
     def label_mapping_(self):

@@ -21,48 +21,72 @@ CHUNK_WAVEFORMS = 64
 
 
 class ReprogrammedModel(nn.Module):
-    """Input transformation -> frozen acoustic model -> mapping.
+    """Input transformation -> frozen acoustic models -> mapping.
 
-    The acoustic model is no submodule: it is not among the parameters, stays in eval mode when this module is trained,
-    and is pickled as a reference to its weights file.
+    Acoustic models with the same window and sample rate hear the same waveforms, with one theta. An acoustic model is
+    no submodule: it is not among the parameters, stays in eval mode when this module is trained, and is pickled as a
+    reference to its weights file.
 
     Parameters
     ----------
-    acoustic : AcousticModel
+    acoustics : tuple of AcousticModel
         Frozen.
-    reprogram, mapping : callable
-        Build the two modules, without arguments. Without a mapping the module gives embeddings.
+    reprogram : dict of (n_samples, sample_rate) to callable
+        Build an input transformation for each window, without arguments.
+    mapping : callable, optional
+        Builds the mapping, without arguments. Without it the module gives embeddings.
     """
 
-    def __init__(self, acoustic, reprogram, mapping=None):
+    def __init__(self, acoustics, reprogram, mapping=None):
         super().__init__()
-        # A tuple, so that torch does not register the acoustic model as a submodule.
-        self._recipe = (acoustic, reprogram, mapping)
-        self.reprogram = reprogram()
+        # A tuple, so that torch does not register the acoustic models as submodules.
+        self._recipe = (acoustics, reprogram, mapping)
+        self.reprogram = nn.ModuleList(build() for build in reprogram.values())
         self.mapping = mapping() if mapping is not None else None
 
     @property
-    def acoustic(self):
-        """The frozen acoustic model, on the device of this module."""
-        acoustic, device = self._recipe[0], next(self.parameters()).device
-        if next(acoustic.parameters()).device == device:
-            return acoustic
-        return load_acoustic_model(acoustic, device=device)
+    def acoustics(self):
+        """The frozen acoustic models, on the device of this module."""
+        device = next(self.parameters()).device
+        return tuple(
+            acoustic if next(acoustic.parameters()).device == device else load_acoustic_model(acoustic, device=device)
+            for acoustic in self._recipe[0]
+        )
+
+    def n_waveforms(self, n_channels):
+        """Return the number of waveforms G of a case, for the acoustic model that hears most."""
+        return n_channels * max(reprogram.n_voices for reprogram in self.reprogram)
 
     def __reduce__(self):
         """Pickle as the recipe and numpy arrays: small, the same bytes each time, for any device."""
         arrays = {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
         return _rebuild_model, (*self._recipe, arrays)
 
+    def _sound(self, series, lengths):
+        """Yield each acoustic model with its waveforms: (B, C, T), (B,) to (B, G, S)."""
+        windows = self._recipe[1]
+        waveforms = {window: build(series, lengths) for window, build in zip(windows, self.reprogram, strict=True)}
+        for acoustic in self.acoustics:
+            yield acoustic, waveforms[acoustic.window]
+
     def embed(self, series, lengths):
-        """Return the embeddings of all waveforms of each case: (B, C, T), (B,) to (B, G * D)."""
-        waveforms = self.reprogram(series, lengths)
-        return self.acoustic.embed(waveforms.flatten(0, 1)).reshape(len(series), -1)
+        """Return the embeddings of all waveforms by all acoustic models: (B, C, T), (B,) to (B, D)."""
+        embeddings = [
+            acoustic.embed(waveforms.flatten(0, 1)).reshape(len(series), -1)
+            for acoustic, waveforms in self._sound(series, lengths)
+        ]
+        return torch.cat(embeddings, dim=1)
 
     def source_logits(self, series, lengths):
-        """Return the source logits, the mean over the waveforms of a case: (B, C, T), (B,) to (B, K)."""
-        waveforms = self.reprogram(series, lengths)
-        return self.acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)
+        """Return the source logits, the mean over the waveforms of a case: (B, C, T), (B,) to (B, K).
+
+        Several acoustic models have their source classes in a row, and the same share of the probability.
+        """
+        logits = [
+            acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)
+            for acoustic, waveforms in self._sound(series, lengths)
+        ]
+        return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
 
     def forward(self, series, lengths):
         """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
@@ -71,8 +95,8 @@ class ReprogrammedModel(nn.Module):
         return self.mapping(self.embed(series, lengths))
 
 
-def _rebuild_model(acoustic, reprogram, mapping, arrays):
-    model = ReprogrammedModel(acoustic, reprogram, mapping)
+def _rebuild_model(acoustics, reprogram, mapping, arrays):
+    model = ReprogrammedModel(acoustics, reprogram, mapping)
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     return model.eval()
 
@@ -234,7 +258,7 @@ def _compute(model, function, data, n_jobs):
     model.eval()
     device = next(model.parameters()).device
     inputs = {name: torch.as_tensor(data[name]).to(device) for name in ("series", "lengths")}
-    size = chunk_size(model.reprogram.n_voices * inputs["series"].shape[1])
+    size = chunk_size(model.n_waveforms(inputs["series"].shape[1]))
     return in_constant_chunks(function, inputs, size, n_jobs).cpu().numpy()
 
 

@@ -238,7 +238,8 @@ class ModulationReprogram(nn.Module):
     def sound(self, contour, voice):
         """Return the waveform of one voice: stretched series (B, C, S) to (B, C, S)."""
         frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + self.deviation[voice] * contour)
-        frequency = frequency.clamp(*self.FREQUENCY_RANGE)
+        low, high = self.FREQUENCY_RANGE
+        frequency = frequency.clamp(low, min(high, 0.49 * self.sample_rate))  # below the Nyquist frequency
         phase = 2 * math.pi * torch.cumsum(frequency / self.sample_rate, dim=-1)
         # Three standard deviations bound the loudness, so that an outlier does not clip.
         loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))

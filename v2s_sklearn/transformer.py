@@ -7,7 +7,6 @@ import numpy as np
 from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.base import BaseV2STransformer
 from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, one_thread_method, resolve_device
 
@@ -26,8 +25,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     ----------
     n_features_in_ : int
         Values of a case, channels times time points; not set for series of unequal length.
-    acoustic_model_ : AcousticModel
-        The frozen model.
+    acoustic_model_ : AcousticModel, or tuple of them
+        The frozen source.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
 
@@ -66,11 +65,11 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
-        self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=resolve_device(self.device))
+        models = self._load_acoustic_models()
         self._fit_scaling(X, np.ones(len(X)), self.standardize)
         data = self._to_network_input(X)
-        reprogram = self._reprogramming(self.acoustic_model_, data, np.ones(len(X)))
-        self._model = ReprogrammedModel(self.acoustic_model_, reprogram).to(resolve_device(self.device))
+        reprogram = self._reprogramming(models, data, np.ones(len(X)))
+        self._model = ReprogrammedModel(models, reprogram).to(resolve_device(self.device))
         silence = np.zeros((1, X[0].shape[0], 1))
         self._n_features_out = self._transform(silence).shape[1]
 

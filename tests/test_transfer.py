@@ -35,7 +35,7 @@ def test_fine_tuning_learns_on_real_data(italy):
     X, y, X_test, y_test = *italy[:2], italy[2][:100], italy[3][:100]
     source = load_acoustic_model("v2sa")
     before = tensors_of(source)
-    clf = TransferClassifier(max_epochs=12, n_replicates=10, random_state=0).fit(X, y)
+    clf = TransferClassifier(max_epochs=12, random_state=0).fit(X, y)
     losses = clf.net_.history[:, "train_loss"]
     assert losses[-1] < 0.6 * losses[0]
     assert clf.score(X_test, y_test) > 0.75
@@ -245,7 +245,7 @@ def test_early_stopping_keeps_the_best_weights(gunpoint):
 
 def test_multivariate(tiny):
     X, y = load_basic_motions(split="train")
-    tiny.fit(X, y)
+    tiny.set_params(n_replicates=1).fit(X, y)
     assert tiny.series_mean_.shape == (6,)
     assert tiny.n_features_in_ == 600
     data = {name: torch.from_numpy(values) for name, values in tiny._to_network_input(X[:2]).items()}
@@ -295,4 +295,4 @@ def test_parameters_are_those_of_v2s_classifier():
     assert ours.keys() < theirs.keys()
     assert ours.keys() == TransferClassifier._parameter_constraints.keys()
     different = {name for name, value in ours.items() if value != theirs[name]}
-    assert different == {"max_epochs"}
+    assert different == {"max_epochs", "n_replicates"}

@@ -93,7 +93,7 @@ class TransferClassifier(BaseTrainedClassifier):
         The source model, which is copied: a name from :func:`list_acoustic_models`, a weights file, or a model.
     standardize : bool, default=True
         Scale each channel by its mean and standard deviation over the training cases.
-    n_replicates : int, default=1
+    n_replicates : int, default=10
         m, how many times the series stands in the waveform; fewer where m do not fit.
     max_epochs : int, default=60
         Epochs of training, at least one.
@@ -158,7 +158,7 @@ class TransferClassifier(BaseTrainedClassifier):
     >>> from v2s_sklearn import TransferClassifier
     >>> X_train, y_train = load_italy_power_demand(split="train")
     >>> X_test, y_test = load_italy_power_demand(split="test")
-    >>> clf = TransferClassifier(n_replicates=10, max_epochs=12, random_state=0).fit(X_train, y_train)
+    >>> clf = TransferClassifier(max_epochs=12, random_state=0).fit(X_train, y_train)
     >>> bool(clf.score(X_test[:100], y_test[:100]) > 0.7)
     True
     """
@@ -180,7 +180,7 @@ class TransferClassifier(BaseTrainedClassifier):
         acoustic_model="v2sa",
         *,
         standardize=True,
-        n_replicates=1,
+        n_replicates=10,
         max_epochs=60,
         learning_rate=0.001,
         batch_size=32,

@@ -1,0 +1,169 @@
+"""Compare the packaged acoustic models: as recognisers, in cost, and as sources for time series.
+
+python benchmarks/sources.py --speech FOLDER --data-dir FOLDER [--docs]
+
+Each measurement is written to a file of its own under --results and skipped if it is there, so a killed run goes on
+where it was. Time series are classified by cross-validation on training splits; no test split is read. --docs puts the
+table into docs/acoustic_models.md.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from aeon.datasets import load_classification
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from v2s_sklearn import V2SClassifier, list_acoustic_models, load_acoustic_model
+from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.pretrain.__main__ import RECIPES, evaluate_on_raw_audio
+from v2s_sklearn.pretrain.datasets import DATASETS
+
+ROOT = Path(__file__).parent
+DOCS = ROOT.parent / "docs" / "acoustic_models.md"
+# Of the paper's 30 data sets, those with at most 200 training cases and at most 1,000 points; Worms, not WormsTwoClass,
+# which has the same series.
+DEFAULT_SETS = [
+    "Coffee",
+    "ECG200",
+    "GunPoint",
+    "Ham",
+    "Herring",
+    "ItalyPowerDemand",
+    "Lightning2",
+    "Plane",
+    "SonyAIBORobotSurface1",
+    "Trace",
+    "TwoLeadECG",
+    "Wine",
+    "Worms",
+]
+PAPER_SETS = ["Coffee", "GunPoint", "ItalyPowerDemand", "SonyAIBORobotSurface1", "TwoLeadECG"]
+CLASSIFIERS = {"default": V2SClassifier, "paper": V2SClassifier.icml2021}
+N_FOLDS = {"default": 5, "paper": 2}
+CLIP_BATCH = 64
+
+
+def measure_source(name, speech):
+    """Return accuracy and loss on the raw test audio of the model's own data, weights, and forward time of a clip."""
+    model = load_acoustic_model(name)
+    test = evaluate_on_raw_audio(model, DATASETS[RECIPES[name].dataset].read_test(speech))
+    return {
+        "dataset": RECIPES[name].dataset,
+        "n_parameters": model.n_parameters(),
+        "n_embedding": model.embed(torch.zeros(1, model.n_samples)).shape[1],
+        "accuracy": test["accuracy"],
+        "loss": test["loss"],
+        "n_test": test["n"],
+        "milliseconds": forward_time(name),
+        "milliseconds_v2sa": forward_time("v2sa"),
+    }
+
+
+@torch.no_grad()
+def forward_time(name, repeats=5):
+    """Return the fastest time of a clip in milliseconds, embedding included, in batches of 64 clips."""
+    model = load_acoustic_model(name)
+    clips = 0.1 * torch.randn(CLIP_BATCH, model.n_samples, generator=torch.Generator().manual_seed(0))
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        model.embed(clips)
+        times.append(time.perf_counter() - started)
+    return 1000 * min(times[1:]) / CLIP_BATCH
+
+
+def cross_validate(source, mode, dataset, data_dir):
+    """Return accuracy, log loss and seconds of a classifier by cross-validation on the training split."""
+    X, y = load_classification(dataset, split="train", extract_path=data_dir)
+    n_folds = min(N_FOLDS[mode], np.unique(y, return_counts=True)[1].min())
+    correct, losses, started = [], [], time.perf_counter()
+    for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=0).split(X, y):
+        classifier = CLASSIFIERS[mode](acoustic_model=source, random_state=0).fit(X[train], y[train])
+        probabilities = classifier.predict_proba(X[test])
+        labels = np.searchsorted(classifier.classes_, y[test])
+        correct.extend(probabilities.argmax(axis=1) == labels)
+        losses.extend(-np.log(probabilities[np.arange(len(labels)), labels].clip(1e-15)))
+    return {
+        "accuracy": np.mean(correct),
+        "log_loss": np.mean(losses),
+        "n_cases": len(correct),
+        "n_folds": int(n_folds),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def measure_once(path, function, *arguments):
+    """Return the measurement in a file, made and written if there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        result = function(*arguments)
+        print(path.stem, {k: round(v, 4) if isinstance(v, float) else v for k, v in result.items()}, flush=True)
+        write_atomically(path, json.dumps(result, indent=1).encode())
+    return json.loads(path.read_text())
+
+
+def make_table(rows):
+    """Return the measurements as a table in Markdown."""
+    lines = [
+        "| source | trained on | accuracy | loss | weights | embedding | ms a clip | as v2sa | default | paper mode |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['name']} | {row['dataset']} | {100 * row['accuracy']:.2f} | {row['loss']:.3f} "
+            f"| {row['n_parameters']:,} | {row['n_embedding']:,} | {row['milliseconds']:.2f} "
+            f"| {row['milliseconds'] / row['milliseconds_v2sa']:.1f} x | {100 * row['default']:.1f} "
+            f"| {100 * row['paper']:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def insert_into_docs(table, path=DOCS):
+    """Replace what stands between the markers of the table."""
+    begin, end = "<!-- sources: begin -->\n", "<!-- sources: end -->"
+    before, rest = path.read_text().split(begin)
+    write_atomically(path, (before + begin + table + end + rest.split(end)[1]).encode())
+
+
+def main():
+    """Measure what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speech", type=Path, help="folder with the speech data")
+    parser.add_argument("--data-dir", type=Path, help="folder with the UCR data sets in aeon's layout")
+    parser.add_argument("--results", type=Path, default=ROOT / "results" / "sources")
+    parser.add_argument("--sources", nargs="+", default=[name for name in list_acoustic_models() if name in RECIPES])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--docs", action="store_true", help="put the table into docs/acoustic_models.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = []
+    with threadpool_limits(options.threads):
+        for name in options.sources:
+            row = {"name": name} | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
+            for mode, datasets in (("default", DEFAULT_SETS), ("paper", PAPER_SETS)):
+                runs = [
+                    measure_once(
+                        options.results / f"{name}-{mode}-{dataset}.json",
+                        cross_validate,
+                        name,
+                        mode,
+                        dataset,
+                        options.data_dir,
+                    )
+                    for dataset in datasets
+                ]
+                row[mode] = np.mean([run["accuracy"] for run in runs])
+            rows.append(row)
+    table = make_table(rows)
+    print(table)
+    if options.docs:
+        insert_into_docs(table)
+
+
+if __name__ == "__main__":
+    main()

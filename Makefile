@@ -1,15 +1,20 @@
 # make demo and make test do all of the set-up on a fresh machine.
 PYTHON ?= python3
 VENV := .venv
+VISION := .venv-vision
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-vision lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/.installed-test
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q --durations=10
+
+# Image networks, apart from the core suite: torchvision does not import beside its CPU-only torch.
+test-vision: $(VISION)/.installed
+	SCIPY_ARRAY_API=1 $(VISION)/bin/python -m pytest -q --durations=5 tests/vision
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -27,5 +32,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,lint]"
 	touch $@
 
+# Without dependencies: torch's would bring more GB of CUDA than its import needs.
+$(VISION)/.installed: constraints-vision.txt
+	$(PYTHON) -m venv $(VISION)
+	$(VISION)/bin/pip install -q --no-deps -r constraints-vision.txt -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VISION) build dist *.egg-info

@@ -1,0 +1,240 @@
+"""Run classifiers on UCR data sets and write one result file a run.
+
+python benchmarks/run.py --data-dir FOLDER --classifiers V2S MultiRocketHydra --resamples 0 1 2
+
+A run whose file is there is skipped, and a file is written whole or not at all, so the command can be killed and
+repeated. Each run has a process of its own, with a set number of threads. The classifier is given the training split to
+fit and the test series to predict, never the test labels. --cv 5 predicts the training split by cross-validation, and
+reads no test split; defaults are chosen from these files.
+"""
+
+import argparse
+import itertools
+import multiprocessing
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from aeon.benchmarking.resampling import stratified_resample_data
+from aeon.datasets import load_classification
+from results_file import Result, result_path
+from sklearn.model_selection import StratifiedKFold
+
+ROOT = Path(__file__).parent
+
+
+def v2s(seed):
+    """Return our default."""
+    from v2s_sklearn import V2SClassifier
+
+    return V2SClassifier(random_state=seed)
+
+
+def v2s_paper(seed):
+    """Return the published method."""
+    from v2s_sklearn import V2SClassifier
+
+    return V2SClassifier.icml2021(random_state=seed)
+
+
+def mini_rocket(seed):
+    """Return aeon's MiniRocket with its ridge."""
+    from aeon.classification.convolution_based import MiniRocketClassifier
+
+    return MiniRocketClassifier(random_state=seed)
+
+
+def multi_rocket_hydra(seed):
+    """Return aeon's MultiRocket-Hydra."""
+    from aeon.classification.convolution_based import MultiRocketHydraClassifier
+
+    return MultiRocketHydraClassifier(random_state=seed)
+
+
+def hydra(seed):
+    """Return aeon's Hydra."""
+    from aeon.classification.convolution_based import HydraClassifier
+
+    return HydraClassifier(random_state=seed)
+
+
+def quant(seed):
+    """Return aeon's QUANT."""
+    from aeon.classification.interval_based import QUANTClassifier
+
+    return QUANTClassifier(random_state=seed)
+
+
+def nearest_neighbour_dtw(seed):
+    """Return aeon's nearest neighbour by dynamic time warping, without a window."""
+    from aeon.classification.distance_based import KNeighborsTimeSeriesClassifier
+
+    return KNeighborsTimeSeriesClassifier(distance="dtw")
+
+
+CLASSIFIERS = {
+    "V2S": v2s,
+    "V2S-ICML2021": v2s_paper,
+    "MiniRocket": mini_rocket,
+    "MultiRocketHydra": multi_rocket_hydra,
+    "Hydra": hydra,
+    "QUANT": quant,
+    "1NN-DTW": nearest_neighbour_dtw,
+}
+
+
+def load_split(dataset, resample, data_dir):
+    """Return X_train, y_train, X_test, y_test: the default split for resample 0, else aeon's, seeded by the number."""
+    X_train, y_train = load_classification(dataset, split="train", extract_path=data_dir)
+    X_test, y_test = load_classification(dataset, split="test", extract_path=data_dir)
+    if resample == 0:
+        return X_train, y_train, X_test, y_test
+    X_train, y_train, X_test, y_test = stratified_resample_data(X_train, y_train, X_test, y_test, random_state=resample)
+    return X_train, y_train, X_test, y_test
+
+
+def set_threads(n_threads):
+    """Give every library of this process this number of threads."""
+    import numba
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(n_threads)
+    numba.set_num_threads(n_threads)
+    threadpool_limits(n_threads)
+
+
+def warm_up(name):
+    """Fit once on noise, so that compilation is not timed."""
+    rng = np.random.default_rng(0)
+    CLASSIFIERS[name](0).fit(rng.normal(size=(8, 1, 64)), np.arange(8) % 2).predict(rng.normal(size=(2, 1, 64)))
+
+
+def fit_and_predict(name, seed, X_train, y_train, X_test):
+    """Return probabilities, parameters in words, and the seconds of fit and of predict."""
+    classifier = CLASSIFIERS[name](seed)
+    started = time.perf_counter()
+    classifier.fit(X_train, y_train)
+    fitted = time.perf_counter()
+    probabilities = classifier.predict_proba(X_test)
+    return probabilities, repr(classifier), fitted - started, time.perf_counter() - fitted
+
+
+def test_run(name, dataset, resample, seed, data_dir):
+    """Return the `Result` of a fit on the training split and a prediction of the test split."""
+    X_train, y_train, X_test, y_test = load_split(dataset, resample, data_dir)
+    probabilities, parameters, fit_time, predict_time = fit_and_predict(name, seed, X_train, y_train, X_test)
+    labels = np.searchsorted(np.unique(y_train), y_test)
+    return Result(
+        dataset,
+        name,
+        resample,
+        labels,
+        probabilities,
+        fit_time,
+        predict_time,
+        parameters=parameters,
+        comment=f"{seed=}",
+    )
+
+
+def cross_validation_run(name, dataset, n_folds, seed, data_dir):
+    """Return the `Result` of predictions of the training split by stratified cross-validation; times are sums."""
+    X, y = load_classification(dataset, split="train", extract_path=data_dir)
+    classes, labels = np.unique(y, return_inverse=True)
+    probabilities, parameters, times = np.zeros((len(y), len(classes))), "", np.zeros(2)
+    folds = StratifiedKFold(min(n_folds, np.bincount(labels).min()), shuffle=True, random_state=0)
+    for train, left_out in folds.split(X, y):
+        X_left_out = X[left_out] if isinstance(X, np.ndarray) else [X[i] for i in left_out]
+        X_train = X[train] if isinstance(X, np.ndarray) else [X[i] for i in train]
+        probabilities[left_out], parameters, *seconds = fit_and_predict(name, seed, X_train, y[train], X_left_out)
+        times += seconds
+    return Result(
+        dataset,
+        name,
+        0,
+        labels,
+        probabilities,
+        *times,
+        split="TRAIN",
+        parameters=parameters,
+        comment=f"{seed=} n_folds={folds.n_splits}",
+    )
+
+
+def run(path, name, dataset, resample, seed, options):
+    """Make one result file; return the result."""
+    set_threads(options.threads)
+    warm_up(name)
+    if options.cv:
+        result = cross_validation_run(name, dataset, options.cv, seed, options.data_dir)
+    else:
+        result = test_run(name, dataset, resample, seed, options.data_dir)
+    result.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    result.write(path)
+    return result
+
+
+def find_datasets(data_dir):
+    """Return the names of the data sets in a folder of aeon's layout, sorted by the size of their files."""
+    paths = Path(data_dir).glob("*/*_TRAIN.ts")
+    return [path.parent.name for path in sorted(paths, key=lambda path: path.stat().st_size)]
+
+
+def parse_arguments(arguments=None):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder with <Name>/<Name>_TRAIN.ts and _TEST.ts")
+    parser.add_argument("--datasets", nargs="+", help="default: all in the folder, the smallest first")
+    parser.add_argument("--classifiers", nargs="+", default=["V2S"], choices=list(CLASSIFIERS))
+    parser.add_argument("--resamples", nargs="+", type=int, default=[0], help="0 is the default split")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0], help="of the classifier; 1 is written as NAME-seed1"
+    )
+    parser.add_argument(
+        "--cv", type=int, default=0, metavar="FOLDS", help="cross-validate on the training split instead"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; leave it at 1 where times count")
+    parser.add_argument("--threads", type=int, default=1, help="of a run")
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Run what is missing, with progress; return the number of runs that failed."""
+    options = parse_arguments(arguments)
+    datasets = options.datasets or find_datasets(options.data_dir)
+    plan = {}
+    # Classifiers innermost, so that rivals are timed side by side.
+    for seed, resample, dataset, name in itertools.product(
+        options.seeds, [0] if options.cv else options.resamples, datasets, options.classifiers
+    ):
+        label = name if seed == 0 else f"{name}-seed{seed}"
+        path = result_path(options.results, label, dataset, resample, "train" if options.cv else "test")
+        if not path.exists():
+            plan[path] = (name, dataset, resample, seed)
+    failed = 0
+    # A fresh process a run: no run sees the memory, caches or threads of another.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        futures = {pool.submit(run, path, *what, options): what for path, what in plan.items()}
+        for done, future in enumerate(as_completed(futures), start=1):
+            name, dataset, resample, seed = futures[future]
+            head = f"[{done}/{len(plan)}] {name} {dataset} resample {resample} seed {seed}:"
+            if future.exception() is not None:
+                failed += 1
+                print(head, "FAILED", repr(future.exception()), flush=True)
+                continue
+            result = future.result()
+            print(
+                f"{head} accuracy {result.accuracy:.4f}  log loss {result.log_loss:.3f}  fit {result.fit_time:.1f} s  "
+                f"predict {result.predict_time:.1f} s",
+                flush=True,
+            )
+    return failed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main() > 0)

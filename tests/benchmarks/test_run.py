@@ -104,7 +104,9 @@ def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_te
 
 
 def test_a_failed_run_is_reported_and_leaves_no_file(benchmark, tmp_path, capsys):
-    failed = benchmark.main(arguments(tmp_path, "--classifiers", "1NN-DTW", "--datasets", "NoSuchData"))
-    assert failed == 1
-    assert "1NN-DTW NoSuchData resample 0 seed 0: FAILED" in capsys.readouterr().out
+    (tmp_path / "Broken").mkdir()
+    (tmp_path / "Broken" / "Broken_TRAIN.ts").write_text("nonsense")
+    options = ["--data-dir", str(tmp_path), "--results", str(tmp_path), "--classifiers", "MiniRocket"]
+    assert benchmark.main(options) == 1
+    assert "MiniRocket Broken resample 0 seed 0: FAILED" in capsys.readouterr().out
     assert list(tmp_path.rglob("*.csv")) == []

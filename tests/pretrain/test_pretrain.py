@@ -12,9 +12,11 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, VGGish, load_audioset_vggish
 from v2s_sklearn.acoustic.wav2vec import Wav2Vec
 from v2s_sklearn.errors import MissingDependencyError, SpeechDataError, WeightsError
 from v2s_sklearn.frontend import LogMel
@@ -87,7 +89,7 @@ def test_images_and_raw_clips_have_one_scale(speech):
 
 
 def test_the_test_split_is_not_read_for_training(speech):
-    data, source_labels = read_speech_commands(speech, LogMel())
+    data, source_labels = read_speech_commands(speech, AttentionRNN(["a"]))
     assert source_labels == ["_silence_", "high", "low"]
     assert len(data["train"]) == 30 + 15
     assert len(data["validation"]) == 15
@@ -95,7 +97,7 @@ def test_the_test_split_is_not_read_for_training(speech):
 
 
 def test_augmentation_keeps_shape_and_depends_on_the_generator_only(speech):
-    data, _ = read_speech_commands(speech, LogMel())
+    data, _ = read_speech_commands(speech, AttentionRNN(["a"]))
     x = data["train"].features[:8].float()
     changed = [Augmentation()(x, x, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
     assert changed[0].shape == x.shape
@@ -129,7 +131,7 @@ def test_inverted_features_sound_the_same_to_the_front_end():
 
 
 def test_a_killed_inversion_resumes(speech, tmp_path, monkeypatch):
-    whole, _ = read_speech_commands_audio(speech, LogMel(), tmp_path / "whole")
+    whole, _ = read_speech_commands_audio(speech, Wav2Vec(["a"]), tmp_path / "whole")
     calls = []
 
     def killed(*args):
@@ -138,9 +140,9 @@ def test_a_killed_inversion_resumes(speech, tmp_path, monkeypatch):
 
     monkeypatch.setattr("v2s_sklearn.pretrain.datasets.invert_log_mel", killed)
     with pytest.raises(KeyboardInterrupt):
-        read_speech_commands_audio(speech, LogMel(), tmp_path / "killed")
+        read_speech_commands_audio(speech, Wav2Vec(["a"]), tmp_path / "killed")
     monkeypatch.undo()
-    resumed, _ = read_speech_commands_audio(speech, LogMel(), tmp_path / "killed")
+    resumed, _ = read_speech_commands_audio(speech, Wav2Vec(["a"]), tmp_path / "killed")
     assert calls
     assert whole["train"].is_audio
     assert torch.equal(whole["train"].features, resumed["train"].features)
@@ -156,7 +158,7 @@ def test_other_source_data(name, file, rate, tmp_path):
     rng = np.random.default_rng(0)
     clips = [0.1 * rng.normal(size=rate * 5 // 2).astype(np.float32) for _ in range(30)]
     write_clips(tmp_path, file, clips, ["a", "b"] * 15, ["train"] * 20 + ["test"] * 10, rate)
-    data, source_labels = DATASETS[name].read(tmp_path, LogMel())
+    data, source_labels = DATASETS[name].read(tmp_path, AttentionRNN(["a"]))
     assert source_labels == ["a", "b"]
     windows = {"digits": 1, "esc10": 3}[name]
     assert (len(data["train"]), len(data["validation"])) == (18 * windows, 2 * windows)
@@ -211,7 +213,7 @@ def test_contrastive_pretraining_learns_and_resumes(tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_weights(speech, tmp_path):
-    data, source_labels = read_speech_commands(speech, LogMel())
+    data, source_labels = read_speech_commands(speech, AttentionRNN(["a"]))
     config = TrainingConfig(epochs=3, batch_size=16)
 
     def new_model():
@@ -243,14 +245,14 @@ def test_a_killed_run_resumes_to_the_same_weights(speech, tmp_path):
 
 def test_missing_files_and_packages_are_named(speech, tmp_path, monkeypatch):
     with pytest.raises(SpeechDataError, match=r"lacks gsc_v002_logmel\.parquet"):
-        read_speech_commands(tmp_path, LogMel())
+        read_speech_commands(tmp_path, AttentionRNN(["a"]))
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(MissingDependencyError, match=r"needs soundfile.*pip install 'v2s-sklearn\[pretrain\]'"):
         read_clips(speech, "gsc_wav_test")
 
 
 def test_another_configuration_does_not_resume(speech, tmp_path):
-    data, source_labels = read_speech_commands(speech, LogMel())
+    data, source_labels = read_speech_commands(speech, AttentionRNN(["a"]))
     model = AttentionRNN(source_labels, hidden_size=8, dense_sizes=[8])
     train(model, data, TrainingConfig(epochs=1), tmp_path)
     with pytest.raises(ValueError, match="another configuration"):
@@ -319,3 +321,28 @@ def test_a_model_starts_from_another(speech, tmp_path, monkeypatch):
     first, second = (load_acoustic_model(tmp_path / "out" / f"{name}.safetensors") for name in recipes)
     assert torch.allclose(first.output.weight, second.output.weight, atol=1e-6)
     assert "Started from the weights of v2sa" in (tmp_path / "out" / "v2su.md").read_text()
+
+
+def test_public_weights_are_fine_tuned(speech, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    small = AUDIOSET_VGGISH | {"channels": [2, 2, 2, 2, 2, 2], "dense_sizes": [4, 4, 4]}
+    public = VGGish(["none"], **small).state_dict()
+    save_file({name: value for name, value in public.items() if not name.startswith("output")}, tmp_path / "public")
+    (tmp_path / "public").rename(tmp_path / "public.safetensors")
+    recipe = command.Recipe(
+        "vggish",
+        small,
+        TrainingConfig(epochs=1, learning_rate=1e-12),
+        dataset="speech-commands-audio",
+        load_public=lambda path, labels: load_audioset_vggish(path, labels, **small),
+    )
+    monkeypatch.setattr(command, "RECIPES", {"v2sp": recipe, "v2sa": command.RECIPES["v2sa"]})
+    options = ["--speech", str(speech), "--work-dir", str(tmp_path / "work"), "--output", str(tmp_path / "out")]
+    with pytest.raises(WeightsError, match="v2sp needs --start-from"):
+        command.main(["v2sp", *options])
+    with pytest.raises(WeightsError, match="v2sa takes no --start-from"):
+        command.main(["v2sa", *options, "--start-from", "file"])
+    command.main(["v2sp", *options, "--start-from", str(tmp_path / "public.safetensors")])
+    tuned = load_acoustic_model(tmp_path / "out" / "v2sp.safetensors")
+    assert torch.allclose(tuned.features[0].weight, public["features.0.weight"], atol=1e-6)
+    assert tuned.n_samples == 15600

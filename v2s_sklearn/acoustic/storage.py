@@ -38,7 +38,8 @@ ARCHITECTURES = {
 
 def sha256_of(path):
     """Return the sha256 of a file as 64 hex digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_checksums(directory=WEIGHTS_DIR):

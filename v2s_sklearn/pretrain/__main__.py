@@ -3,6 +3,7 @@
 import argparse
 import logging
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
+from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, load_audioset_vggish
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.pretrain.augmentation import WaveformAugmentation
+from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.card import write_card
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
 from v2s_sklearn.pretrain.datasets import DATASETS, SILENCE
@@ -22,12 +24,16 @@ logger = logging.getLogger("v2s_sklearn.pretrain")
 
 @dataclass
 class Recipe:
-    """What to train and how: architecture, its keyword arguments, training configuration, data set."""
+    """What to train and how: architecture, its keyword arguments, training configuration, data set.
+
+    ``load_public`` (path, source labels) builds the model from a public weights file instead.
+    """
 
     architecture: str
     network: dict = field(default_factory=dict)
     training: TrainingConfig | ContrastiveConfig = field(default_factory=TrainingConfig)
     dataset: str = "speech-commands"
+    load_public: Callable | None = None
 
 
 # In an order in which each can be trained: teachers and starting points come first.
@@ -46,15 +52,22 @@ RECIPES = {
     "v2sr": Recipe("resnet", training=TrainingConfig(epochs=16, teachers=("v2sa", "v2st-base"))),
     "v2su": Recipe(
         "unet_attention_rnn",
-        training=TrainingConfig(epochs=4, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st")),
+        training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st")),
     ),
-    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=8, teachers=("v2sa", "v2st"))),
+    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st"))),
     "sincnet": Recipe(
         "sincnet",
-        training=TrainingConfig(epochs=12, teachers=("v2sa", "v2st"), augmentation=WaveformAugmentation()),
+        training=TrainingConfig(epochs=8, teachers=("v2sa", "v2st"), augmentation=WaveformAugmentation()),
         dataset="speech-commands-audio",
     ),
-    "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(), dataset="speech-commands-audio"),
+    "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(epochs=5), dataset="speech-commands-audio"),
+    "v2sp": Recipe(
+        "vggish",
+        AUDIOSET_VGGISH,
+        TrainingConfig(epochs=8, batch_size=32, learning_rate=1e-4, augmentation=Augmentation(log_std=1.0)),
+        dataset="speech-commands-audio",
+        load_public=load_audioset_vggish,
+    ),
     "v2sa-digits": Recipe(
         "attention_rnn", training=TrainingConfig(epochs=60, batch_size=32, learning_rate=2e-3), dataset="digits"
     ),
@@ -71,6 +84,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--speech", type=Path, required=True, help="folder with the speech data")
     parser.add_argument("--output", type=Path, default=WEIGHTS_DIR, help="folder for the weights and the model card")
     parser.add_argument("--work-dir", type=Path, default=Path("pretrain-work"), help="checkpoints, to resume from")
+    parser.add_argument("--start-from", type=Path, help="public weights to fine-tune, as .safetensors (v2sp)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     return parser.parse_args(arguments)
@@ -111,7 +125,8 @@ def evaluate_on_raw_audio(model, test):
 
     A clip's probabilities are the mean of those of its windows.
     """
-    windows = torch.cat([model.predict_proba(batch) for batch in torch.from_numpy(test.waveforms).split(256)])
+    waveforms = torch.from_numpy(test.waveforms)
+    windows = torch.cat([model.predict_proba(batch[:, : model.n_samples]) for batch in waveforms.split(256)])
     index, counts = torch.from_numpy(test.clip_index), torch.from_numpy(np.bincount(test.clip_index))
     probabilities = torch.zeros(len(test.words), model.n_classes).index_add_(0, index, windows) / counts[:, None]
     labels = torch.tensor([model.source_labels.index(word) for word in test.words])
@@ -136,15 +151,20 @@ def main(arguments=None):
     if options.epochs:
         config.epochs = options.epochs
     dataset = DATASETS[recipe.dataset]
+    if bool(recipe.load_public) != bool(options.start_from):
+        needed = "needs" if recipe.load_public else "takes no"
+        raise WeightsError(f"{options.name} {needed} --start-from, the file of public weights it is fine-tuned from.")
 
     architecture = ARCHITECTURES[recipe.architecture]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        frontend = architecture(source_labels=["word"]).frontend
+        prototype = architecture(source_labels=["word"], **recipe.network)
         logger.info("reading %s", options.speech)
-        data, source_labels = dataset.read(options.speech, frontend, options.work_dir)
+        data, source_labels = dataset.read(options.speech, prototype, options.work_dir)
         network = {"source_labels": source_labels, **recipe.network}
         model = architecture(**network)
+    if recipe.load_public:
+        model = recipe.load_public(options.start_from, source_labels)
     logger.info("%d training clips, %d weights", len(data["train"]), model.n_parameters())
     model, history = run_training(model, data, config, options)
 
@@ -161,7 +181,8 @@ def main(arguments=None):
         data_sizes={name: len(split) for name, split in data.items()},
         history=history,
         test=test,
-        command=f"python -m v2s_sklearn.pretrain {options.name} --speech FOLDER --threads {options.threads}",
+        command=f"python -m v2s_sklearn.pretrain {options.name} --speech FOLDER --threads {options.threads}"
+        + (" --start-from FILE" if options.start_from else ""),
         sha256=digest,
         machine=f"{options.threads} CPU threads, torch {torch.__version__}, Python {platform.python_version()}",
     )

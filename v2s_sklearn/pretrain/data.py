@@ -14,6 +14,7 @@ import torch
 from scipy.signal import resample_poly
 
 from v2s_sklearn.errors import MissingDependencyError, SpeechDataError
+from v2s_sklearn.frontend import INT16_FULL_SCALE
 
 IMAGE_FILE = "gsc_v002_logmel.parquet"
 # image = IMAGE_SLOPE * log(E + 300) + IMAGE_OFFSET. Set by hand between fits at log offsets of 100 and 1000; the
@@ -107,9 +108,10 @@ def cut_to_windows(clips, n_samples, max_windows=1):
 
 @torch.no_grad()
 def extract_features(frontend, waveforms, batch_size=256):
-    """Return log-mel features of raw clips: (N, S) array to (N, F, M) float16."""
+    """Return log-mel features of raw clips: (N, S) array, float of full scale 1 or int16, to (N, F, M) float16."""
+    scale = INT16_FULL_SCALE if waveforms.dtype == np.int16 else 1.0
     batches = torch.from_numpy(waveforms).split(batch_size)
-    return torch.cat([frontend(batch).half() for batch in batches])
+    return torch.cat([frontend(batch.float() / scale).half() for batch in batches])
 
 
 def read_images(folder, frontend):

@@ -77,7 +77,7 @@ def make_splits(features, words, splits):
     return data, source_labels.tolist()
 
 
-def read_speech_commands(folder, frontend, work_dir=None):
+def read_speech_commands(folder, model, work_dir=None):
     """Return the training and validation clips of Speech Commands as log-mel features, from images and raw audio.
 
     Returns
@@ -86,15 +86,15 @@ def read_speech_commands(folder, frontend, work_dir=None):
     source_labels : list of str
         Sorted; ``_silence_`` sorts before the words.
     """
-    features, words, splits = read_images(folder, frontend)
+    features, words, splits = read_images(folder, model.frontend)
     clips, raw_words, raw_splits = read_clips(folder, "gsc_wav_train")
     waveforms, _ = cut_to_windows(clips, N_SAMPLES)
-    features = torch.cat([features, extract_features(frontend, waveforms)])
+    features = torch.cat([features, extract_features(model.frontend, waveforms)])
     return make_splits(features, words + raw_words, splits + raw_splits)
 
 
-def read_speech_commands_audio(folder, frontend, work_dir):
-    """Return training and validation clips of Speech Commands as waveforms, half of the images inverted.
+def read_speech_commands_audio(folder, model, work_dir):
+    """Return training and validation clips of Speech Commands from waveforms, half of them inverted images.
 
     The images are inverted once, into ``work_dir``, which takes a while and resumes if it was killed. The raw clips
     nearly all hold one of three words; they go through the front end and its inversion too, so that being raw tells
@@ -108,8 +108,10 @@ def read_speech_commands_audio(folder, frontend, work_dir):
     features = torch.cat([features[kept], raw])
     words = [words[i] for i in kept] + raw_words
     splits = [splits[i] for i in kept] + raw_splits
-    waveforms = inverted(features, log_mel, Path(work_dir) / "inverted.npy")
-    return make_splits(torch.from_numpy(waveforms), words, splits)
+    waveforms = inverted(features, log_mel, Path(work_dir) / "inverted.npy")[:, : model.n_samples]
+    if isinstance(model.frontend, torch.nn.Identity):
+        return make_splits(torch.from_numpy(waveforms), words, splits)
+    return make_splits(extract_features(model.frontend, waveforms), words, splits)
 
 
 def inverted(features, log_mel, path, batch_size=64):
@@ -149,12 +151,13 @@ def _read_raw(name, max_windows, validation_every):
     Each ``validation_every``-th clip of the training part is for validation.
     """
 
-    def read(folder, frontend, work_dir=None):
+    def read(folder, model, work_dir=None):
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         train = np.flatnonzero(np.array(splits) == "train")
         windows, clip_index = cut_to_windows([clips[i] for i in train], N_SAMPLES, max_windows)
+        words = [words[train[i]] for i in clip_index]
         splits = ["validation" if i % validation_every == 0 else "train" for i in clip_index]
-        return make_splits(extract_features(frontend, windows), [words[train[i]] for i in clip_index], splits)
+        return make_splits(extract_features(model.frontend, windows), words, splits)
 
     def read_test(folder):
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
@@ -171,7 +174,8 @@ class Dataset:
     Attributes
     ----------
     read : callable
-        (folder, front end, work folder) to the splits and the source labels. Reads no test clip.
+        (folder, model, work folder) to the splits, for the model's front end and window, and the source labels. Reads no
+        test clip.
     read_test : callable
         (folder) to `TestSet`.
     description : str

@@ -174,8 +174,7 @@ class Dataset:
     Attributes
     ----------
     read : callable
-        (folder, model, work folder) to the splits, for the model's front end and window, and the source labels. Reads no
-        test clip.
+        (folder, model, work folder) to the splits, as the model reads them, and the source labels. Reads no test clip.
     read_test : callable
         (folder) to `TestSet`.
     description : str

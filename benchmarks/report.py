@@ -1,0 +1,189 @@
+"""Make the tables and the diagram of the benchmark from its result files.
+
+python benchmarks/report.py --classifiers V2S MultiRocketHydra MiniRocket [--docs]
+
+Only data sets and resamples that every classifier has are compared. A classifier with several seeds (NAME, NAME-seed1,
+...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from results_file import Result
+from scipy.stats import rankdata, wilcoxon
+
+from v2s_sklearn.acoustic.storage import write_atomically
+
+ROOT = Path(__file__).parent
+DOCS = ROOT.parent / "docs" / "benchmark.md"
+DIAGRAM = DOCS.with_name("critical_difference.svg")
+ALPHA = 0.05
+
+
+def read_results(folder, classifiers, split="test"):
+    """Return one row a run: classifier, seed, dataset, resample, accuracy, log_loss, balanced error, times, memory."""
+    rows = []
+    for path in sorted(Path(folder).glob(f"*/Predictions/*/{split}Resample*.csv")):
+        label = path.parts[-4]
+        name, _, seed = re.match(r"(.*?)(-seed(\d+))?$", label).groups()
+        if name not in classifiers:
+            continue
+        result = Result.read(path)
+        rows.append(
+            {
+                "classifier": name,
+                "seed": int(seed or 0),
+                "dataset": result.dataset,
+                "resample": result.resample,
+                "accuracy": result.accuracy,
+                "log_loss": result.log_loss,
+                # Mean error of a class over the number of classes: its mean over data sets is the MPCE.
+                "per_class_error": (1 - result.accuracy) / result.probabilities.shape[1],
+                "seconds": result.fit_time + result.predict_time,
+                "memory": result.memory,
+            }
+        )
+    if not rows:
+        raise FileNotFoundError(f"{folder} has no {split} results of {', '.join(classifiers)}. Make them with run.py.")
+    return pd.DataFrame(rows)
+
+
+def compared(results, classifiers):
+    """Return the runs of data sets and resamples that every classifier has."""
+    counts = results.groupby(["dataset", "resample"])["classifier"].nunique()
+    complete = counts[counts == len(classifiers)].index
+    return results[pd.MultiIndex.from_frame(results[["dataset", "resample"]]).isin(complete)]
+
+
+def by_dataset(results, column):
+    """Return the mean of a column over seeds and resamples, a row a data set and a column a classifier."""
+    return results.pivot_table(index="dataset", columns="classifier", values=column, aggfunc="mean")
+
+
+def holm(p_values):
+    """Return p-values corrected for the number of comparisons by Holm's method."""
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def summarise(results, classifiers):
+    """Return mean and median accuracy, MPCE, mean rank, log loss and relative time of each classifier."""
+    accuracy = by_dataset(results, "accuracy")[classifiers]
+    ranks = rankdata(-accuracy.to_numpy().round(10), axis=1).mean(axis=0)
+    seconds = by_dataset(results, "seconds")[classifiers].sum()
+    return pd.DataFrame(
+        {
+            "mean accuracy": 100 * accuracy.mean(),
+            "median": 100 * accuracy.median(),
+            "MPCE": by_dataset(results, "per_class_error")[classifiers].mean(),
+            "mean rank": ranks,
+            "log loss": by_dataset(results, "log_loss")[classifiers].mean(),
+            "seconds": seconds,
+            "GB": results.groupby("classifier")["memory"].max()[classifiers] / 1e9,
+        }
+    )
+
+
+def compare_pairs(results, classifiers):
+    """Return wins, ties, losses of the first classifier against each other one, and the Wilcoxon test with Holm."""
+    accuracy = by_dataset(results, "accuracy")
+    seconds = by_dataset(results, "seconds")
+    ours, rivals = classifiers[0], classifiers[1:]
+    rows = []
+    for rival in rivals:
+        difference = (accuracy[ours] - accuracy[rival]).round(10)
+        p_value = wilcoxon(difference, zero_method="pratt").pvalue if (difference != 0).any() else 1.0
+        rows.append(
+            {
+                "rival": rival,
+                "difference": 100 * difference.mean(),
+                "wins": int((difference > 0).sum()),
+                "ties": int((difference == 0).sum()),
+                "losses": int((difference < 0).sum()),
+                "p": p_value,
+                "time ratio": seconds[ours].sum() / seconds[rival].sum(),
+                "median time ratio": (seconds[ours] / seconds[rival]).median(),
+            }
+        )
+    table = pd.DataFrame(rows).set_index("rival")
+    table["p (Holm)"] = holm(table["p"])
+    return table
+
+
+def draw_critical_difference(results, classifiers, path):
+    """Write the critical-difference diagram of the mean ranks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from aeon.visualisation import plot_critical_difference
+
+    accuracy = by_dataset(results, "accuracy")[classifiers]
+    figure, _ = plot_critical_difference(accuracy.to_numpy(), classifiers, alpha=ALPHA)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+def accuracy_table(results, classifiers):
+    """Return accuracy by data set, and the time of the first classifier over that of the second."""
+    table = (100 * by_dataset(results, "accuracy")[classifiers]).round(2)
+    seconds = by_dataset(results, "seconds")
+    for rival in classifiers[1:2]:
+        table[f"time / {rival}"] = (seconds[classifiers[0]] / seconds[rival]).round(2)
+    return table
+
+
+def to_markdown(table, digits=3):
+    """Return a table in Markdown."""
+    return table.to_markdown(floatfmt=f".{digits}f")
+
+
+def make_report(results, classifiers):
+    """Return the whole report in Markdown."""
+    n_datasets, n_seeds = results["dataset"].nunique(), results.groupby("classifier")["seed"].nunique()
+    seeds = ", ".join(f"{name}: {n_seeds[name]}" for name in classifiers)
+    parts = [
+        f"{n_datasets} data sets, resamples {sorted(results['resample'].unique().tolist())}; seeds of each classifier: "
+        f"{seeds}.",
+        to_markdown(summarise(results, classifiers)),
+    ]
+    if len(classifiers) > 1:
+        parts.append(f"{classifiers[0]} against each rival; p of Wilcoxon's signed-rank test, with Holm's correction:")
+        parts.append(to_markdown(compare_pairs(results, classifiers)))
+    parts.append("Accuracy (%) by data set:")
+    parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
+    return "\n\n".join(parts) + "\n"
+
+
+def parse_arguments(arguments=None):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument(
+        "--classifiers", nargs="+", default=["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "1NN-DTW"]
+    )
+    parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
+    parser.add_argument("--docs", action="store_true", help="put the report and the diagram into docs/")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Print the report, or put it into the docs."""
+    options = parse_arguments(arguments)
+    results = compared(read_results(options.results, options.classifiers, options.split), options.classifiers)
+    report = make_report(results, options.classifiers)
+    print(report)
+    if options.docs:
+        begin, end = "<!-- report: begin -->\n", "<!-- report: end -->"
+        before, rest = DOCS.read_text().split(begin)
+        write_atomically(DOCS, (before + begin + report + end + rest.split(end)[1]).encode())
+        draw_critical_difference(results, options.classifiers, DIAGRAM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The report on result files with known outcomes."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def report(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import report
+
+    yield report
+    del sys.modules["report"]
+
+
+@pytest.fixture
+def results(report, tmp_path):
+    """Accuracies on six data sets of ten cases each, two classes; B lacks the last data set, A has two seeds."""
+    from results_file import Result, result_path
+
+    right = {"A": [10, 9, 8, 9, 10, 3], "A-seed1": [10, 9, 8, 7, 10, 3], "B": [9, 9, 6, 7, 6]}
+    for label, counts in right.items():
+        for index, count in enumerate(counts):
+            labels = np.arange(10) % 2
+            wrong = np.arange(10) >= count
+            probabilities = np.eye(2)[np.where(wrong, 1 - labels, labels)] * 0.8 + 0.1
+            seconds = 1.0 if label == "B" else 0.25
+            name = f"data{index}"
+            result = Result(name, label, 0, labels, probabilities, seconds, 0.0, memory=1000)
+            result.write(result_path(tmp_path, label, name, 0))
+    return tmp_path
+
+
+def test_only_what_all_have_is_compared_and_seeds_are_averaged(report, results):
+    frame = report.compared(report.read_results(results, ["A", "B"]), ["A", "B"])
+    assert sorted(frame["dataset"].unique()) == [f"data{index}" for index in range(5)]
+    accuracy = report.by_dataset(frame, "accuracy")
+    assert accuracy["A"].tolist() == pytest.approx([1.0, 0.9, 0.8, 0.8, 1.0])
+
+
+def test_summary(report, results):
+    frame = report.compared(report.read_results(results, ["A", "B"]), ["A", "B"])
+    table = report.summarise(frame, ["A", "B"])
+    assert table.loc["A", "mean accuracy"] == pytest.approx(90.0)
+    assert table.loc["B", "median"] == pytest.approx(70.0)
+    assert table.loc["A", "MPCE"] == pytest.approx(0.1 / 2)
+    assert table["mean rank"].tolist() == pytest.approx([(1 + 1.5 + 1 + 1 + 1) / 5, (2 + 1.5 + 2 + 2 + 2) / 5])
+    assert table.loc["A", "log loss"] == pytest.approx(-0.9 * np.log(0.9) - 0.1 * np.log(0.1))
+
+
+def test_pairs(report, results):
+    frame = report.compared(report.read_results(results, ["A", "B"]), ["A", "B"])
+    row = report.compare_pairs(frame, ["A", "B"]).loc["B"]
+    assert (row["wins"], row["ties"], row["losses"]) == (4, 1, 0)
+    assert row["difference"] == pytest.approx(16.0)
+    assert row["p"] == wilcoxon([0.1, 0.0, 0.2, 0.1, 0.4], zero_method="pratt").pvalue
+    assert row["time ratio"] == pytest.approx(0.25)
+
+
+def test_holm(report):
+    assert report.holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert report.holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+
+
+def test_the_command(report, results, capsys):
+    report.main(["--results", str(results), "--classifiers", "A", "B"])
+    printed = capsys.readouterr().out
+    assert "5 data sets, resamples [0]; seeds of each classifier: A: 2, B: 1." in printed
+    assert "90.000" in printed
+    with pytest.raises(FileNotFoundError, match="no test results of C"):
+        report.main(["--results", str(results), "--classifiers", "C"])

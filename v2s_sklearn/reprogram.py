@@ -237,7 +237,10 @@ class ModulationReprogram(nn.Module):
 
     def sound(self, contour, voice):
         """Return the waveform of one voice: stretched series (B, C, S) to (B, C, S)."""
-        frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + self.deviation[voice] * contour)
+        # Without gradients a voice of constant frequency is the same tone for every series: computed once.
+        steady = not torch.is_grad_enabled() and self.deviation[voice] == 0
+        bend = torch.zeros_like(contour[:1, :1]) if steady else self.deviation[voice] * contour
+        frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + bend)
         low, high = self.FREQUENCY_RANGE
         frequency = frequency.clamp(low, min(high, 0.49 * self.sample_rate))  # below the Nyquist frequency
         phase = 2 * math.pi * torch.cumsum(frequency / self.sample_rate, dim=-1)

@@ -24,8 +24,9 @@ CARD = """\
 ## Data
 {data}
 
-Trained on {n_train:,} clips. {n_validation:,} validation clips were looked at during training and chose nothing: the
-weights are those after the last epoch. The {n_test:,} raw test clips were run for this card and for nothing else.
+Trained on {n_train:,} one-second clips. {n_validation:,} validation clips were looked at during training and chose
+nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run for this card and for
+nothing else.
 
 ## Front end
 {frontend}

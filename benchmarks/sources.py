@@ -46,11 +46,13 @@ PAPER_SETS = ["Coffee", "GunPoint", "ItalyPowerDemand", "SonyAIBORobotSurface1",
 CLASSIFIERS = {"default": V2SClassifier, "paper": V2SClassifier.icml2021}
 N_FOLDS = {"default": 5, "paper": 2}
 CLIP_BATCH = 64
+RIVAL = "v2sa"
 
 
 def measure_source(name, speech):
     """Return accuracy and loss on the raw test audio of the model's own data, weights, and forward time of a clip."""
     model = load_acoustic_model(name)
+    own_time, rival_time = forward_times(name, RIVAL)
     test = evaluate_on_raw_audio(model, DATASETS[RECIPES[name].dataset].read_test(speech))
     return {
         "dataset": RECIPES[name].dataset,
@@ -59,22 +61,24 @@ def measure_source(name, speech):
         "accuracy": test["accuracy"],
         "loss": test["loss"],
         "n_test": test["n"],
-        "milliseconds": forward_time(name),
-        "milliseconds_v2sa": forward_time("v2sa"),
+        "milliseconds": own_time,
+        "milliseconds_v2sa": rival_time,
     }
 
 
 @torch.no_grad()
-def forward_time(name, repeats=5):
-    """Return the fastest time of a clip in milliseconds, embedding included, in batches of 64 clips."""
-    model = load_acoustic_model(name)
-    clips = 0.1 * torch.randn(CLIP_BATCH, model.n_samples, generator=torch.Generator().manual_seed(0))
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        model.embed(clips)
-        times.append(time.perf_counter() - started)
-    return 1000 * min(times[1:]) / CLIP_BATCH
+def forward_times(*names, repeats=8):
+    """Return the fastest time of a clip in milliseconds, embedding included, of models run in turn on 64 clips."""
+    models = [load_acoustic_model(name) for name in names]
+    generator = torch.Generator().manual_seed(0)
+    clips = [0.1 * torch.randn(CLIP_BATCH, model.n_samples, generator=generator) for model in models]
+    times = np.zeros((repeats + 1, len(names)))
+    for row in times:
+        for index, model in enumerate(models):
+            started = time.perf_counter()
+            model.embed(clips[index])
+            row[index] = time.perf_counter() - started
+    return 1000 * times[1:].min(axis=0) / CLIP_BATCH
 
 
 def cross_validate(source, mode, dataset, data_dir):

@@ -45,19 +45,32 @@ RECIPES = {
             epochs=50, batch_size=64, learning_rate=2e-3, teachers=("v2st-base",), teacher_shifts=(-5, 0, 5)
         ),
     ),
-    "v2st": Recipe(
+    "v2st-small": Recipe(
         "tcn",
         training=TrainingConfig(epochs=16, start_from="v2st-base", teachers=("v2sa", "v2st-base")),
     ),
-    "v2sr": Recipe("resnet", training=TrainingConfig(epochs=16, teachers=("v2sa", "v2st-base"))),
+    "v2sr-base": Recipe("resnet", training=TrainingConfig(epochs=16, teachers=("v2sa", "v2st-base"))),
     "v2su": Recipe(
         "unet_attention_rnn",
-        training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st")),
+        training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st-small")),
     ),
-    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st"))),
+    "v2st": Recipe(
+        "tcn",
+        {"channels": (40, 56, 56, 88, 88, 120, 120)},
+        TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su")),
+    ),
+    "v2sr": Recipe(
+        "resnet",
+        training=TrainingConfig(
+            epochs=5, learning_rate=1.5e-3, start_from="v2sr-base", teachers=("v2sa", "v2sr-base", "v2su")
+        ),
+    ),
+    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st-small"))),
     "sincnet": Recipe(
         "sincnet",
-        training=TrainingConfig(epochs=8, teachers=("v2sa", "v2st"), augmentation=WaveformAugmentation()),
+        training=TrainingConfig(
+            epochs=7, batch_size=64, teachers=("v2sa", "v2st-small"), augmentation=WaveformAugmentation()
+        ),
         dataset="speech-commands-audio",
     ),
     "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(epochs=5), dataset="speech-commands-audio"),

@@ -30,7 +30,7 @@ from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.collection import difference_scale, is_list_collection, pad_collection
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.net import resolve_device
-from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factory
+from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factories
 
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
@@ -81,7 +81,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     _parameter_constraints = {
         "acoustic_model": [str, Path, AcousticModel, list, tuple],
-        "reprogramming": [StrOptions({"modulation", "pad"})],
+        "reprogramming": [StrOptions({"auto", *REPROGRAMMINGS})],
         "voices": ["array-like", None],
         "n_replicates": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
@@ -165,30 +165,54 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         tags.input_tags.two_d_array = True
         return tags
 
-    def _load_acoustic_models(self):
-        """Load the frozen source models; set ``acoustic_model_`` and return them as a tuple."""
+    def _load_acoustic_models(self, learned_mapping=False):
+        """Load the frozen source models; set ``acoustic_model_`` and return them as a tuple.
+
+        ``learned_mapping``: the mapping reads embeddings, not source classes.
+        """
         models = load_acoustic_models(self.acoustic_model, device=resolve_device(self.device))
         self.acoustic_model_ = models[0] if len(models) == 1 else models
+        self._kinds = [self._reprogramming_kind(model, learned_mapping) for model in models]
         self._max_points = min(
-            REPROGRAMMINGS[self.reprogramming].max_points(model.n_samples, self.metadata_["n_channels"])
-            for model in models
+            REPROGRAMMINGS[kind].max_points(model.n_samples, self.metadata_["n_channels"])
+            for kind, model in zip(self._kinds, models, strict=True)
         )
         return models
 
-    def _reprogramming(self, models, data, sample_weight, dropout=0.0, seed=0):
-        """Return functions that build the input transformations that the parameters describe, one for each window."""
-        return {
-            model.window: reprogramming_factory(
-                self.reprogramming,
-                model,
+    def _reprogramming_kind(self, model, learned_mapping):
+        """Return the input transformation for one acoustic model."""
+        if self.reprogramming == "auto":
+            return "playback" if model.hears_every_shift and learned_mapping else "modulation"
+        if self.reprogramming == "playback" and not (model.hears_every_shift and learned_mapping):
+            raise InvalidParameterError(
+                "reprogramming='playback' needs mapping='ridge' and a source that hears every shift, like 'wav2vec', "
+                f"got acoustic_model={self.acoustic_model!r}. Take reprogramming='auto' or 'modulation'."
+            )
+        return self.reprogramming
+
+    def _input_transformations(self, models, data, sample_weight, dropout=0.0, seed=0):
+        """Return the functions that build the input transformations, each with the positions of the models it is for.
+
+        Models with the same window and sample rate hear the same modulated or padded waveforms, with one theta.
+        """
+        hearers = {}
+        for position, (kind, model) in enumerate(zip(self._kinds, models, strict=True)):
+            own = position if kind == "playback" else None
+            hearers.setdefault((kind, model.window, own), []).append(position)
+        return [
+            (build, tuple(positions))
+            for (kind, window, _), positions in hearers.items()
+            for build in reprogramming_factories(
+                kind,
+                window,
+                n_points=int(data["lengths"].max()),
                 n_replicates=self.n_replicates,
                 dropout=dropout,
                 voices=self.voices,
                 difference_scale=difference_scale(data, sample_weight),
                 seed=seed,
             )
-            for model in models
-        }
+        ]
 
     def _to_network_input(self, X):
         """Return series and lengths for the net, scaled by the statistics of fit."""

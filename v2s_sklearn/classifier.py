@@ -15,6 +15,7 @@ from v2s_sklearn.net import (
     ReprogrammedModel,
     compute_embeddings,
     compute_source_probabilities,
+    fit_shares,
     one_thread_method,
     resolve_device,
 )
@@ -32,10 +33,12 @@ class V2SClassifier(BaseTrainedClassifier):
     acoustic_model : str, path, AcousticModel, or list of them, default="v2sa"
         The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
-    reprogramming : {"modulation", "pad"}, default="modulation"
+    reprogramming : {"auto", "modulation", "playback", "pad"}, default="auto"
         Input transformation. "modulation": voices whose frequency or loudness follows the series; theta is their
-        carriers, deviations and loudness, and an additive waveform. "pad": the paper's, the series as samples in a
-        waveform whose other samples are theta.
+        carriers, deviations and loudness, and an additive waveform. "playback": the series, and its differences, as
+        samples one after another; for "ridge" and sources on the raw waveform, which then hear it at every shift.
+        "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": "playback" for
+        the sources that can, "modulation" for the others.
     voices : sequence of Voice, optional
         Initial voices of "modulation"; by default `v2s_sklearn.reprogram.DEFAULT_VOICES`.
     n_replicates : int, default=1
@@ -88,11 +91,11 @@ class V2SClassifier(BaseTrainedClassifier):
         The fitted skorch net; ``net_.history`` has losses by epoch, ``net_.module_`` the torch module.
     theta_ : ndarray of shape (n_samples,), or dict of ndarray
         The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive. A list of
-        them if the acoustic models have several windows or sample rates.
+        them if the acoustic models have several windows or sample rates, and for "playback", whose additive waveform
+        stays zero because shares of time have no gradient.
     label_mapping_ : ndarray
         (n_classes, floor(K / n_classes)) source classes of each target class (those of several models are counted in a
-        row), or, for "ridge", (n_embedding, n_classes)
-        weights.
+        row), or, for "ridge", (n_embedding, n_classes) weights.
     acoustic_model_ : AcousticModel, or tuple of them
         The frozen source, shared by all estimators of the process.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
@@ -128,7 +131,7 @@ class V2SClassifier(BaseTrainedClassifier):
         self,
         acoustic_model="v2sa",
         *,
-        reprogramming="modulation",
+        reprogramming="auto",
         voices=None,
         n_replicates=1,
         dropout=0.0,
@@ -212,14 +215,16 @@ class V2SClassifier(BaseTrainedClassifier):
         random_state = check_random_state(self.random_state)
 
         # Frozen source model f_S, or several, and input transformation H(x; theta).
-        models = self._load_acoustic_models()
+        models = self._load_acoustic_models(learned_mapping=self.mapping == "ridge")
         self._fit_scaling(X, sample_weight, self.standardize)
         data = self._to_network_input(X)
         seed = int(random_state.randint(2**31 - 1))
-        reprogram = self._reprogramming(models, data, sample_weight, self.dropout, seed)
+        inputs = self._input_transformations(models, data, sample_weight, self.dropout, seed)
 
         # Mapping h of source labels to target labels.
-        untrained = ReprogrammedModel(models, reprogram).to(resolve_device(self.device))
+        device = resolve_device(self.device)
+        shares = fit_shares(ReprogrammedModel(models, inputs).to(device), data, seed, self._n_jobs)
+        untrained = ReprogrammedModel(models, inputs, shares=shares).to(device)
         if self.mapping == "ridge":
             embeddings = compute_embeddings(untrained, data, self._n_jobs)
             mapping = partial(LinearMapping, embeddings.shape[1], self.n_classes_)
@@ -231,7 +236,12 @@ class V2SClassifier(BaseTrainedClassifier):
             assignment = frequency_mapping(probabilities, labels, self.n_classes_, sample_weight)
             mapping = partial(ManyToOneMapping, assignment)
         n_waveforms = untrained.n_waveforms(data["series"].shape[1])
-        module = {"module__acoustics": models, "module__reprogram": reprogram, "module__mapping": mapping}
+        module = {
+            "module__acoustics": models,
+            "module__inputs": inputs,
+            "module__mapping": mapping,
+            "module__shares": shares,
+        }
         net = self._make_net(ReprogrammedModel, n_waveforms, labels, random_state, **module).initialize()
         if self.mapping == "ridge":
             net.module_.mapping.solve(embeddings, labels, sample_weight)

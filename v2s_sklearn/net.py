@@ -15,34 +15,37 @@ from torch import nn
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.pooling import WhitenedShares, fit_whitened_shares
 
 # Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
 CHUNK_WAVEFORMS = 64
 
 
 class ReprogrammedModel(nn.Module):
-    """Input transformation -> frozen acoustic models -> mapping.
+    """Input transformations -> frozen acoustic models -> mapping.
 
-    Acoustic models with the same window and sample rate hear the same waveforms, with one theta. An acoustic model is
-    no submodule: it is not among the parameters, stays in eval mode when this module is trained, and is pickled as a
-    reference to its weights file.
+    An acoustic model is no submodule: it is not among the parameters, stays in eval mode when this module is trained,
+    and is pickled as a reference to its weights file.
 
     Parameters
     ----------
     acoustics : tuple of AcousticModel
         Frozen.
-    reprogram : dict of (n_samples, sample_rate) to callable
-        Build an input transformation for each window, without arguments.
+    inputs : sequence of (callable, tuple of int)
+        Build an input transformation, without arguments; and the positions of the acoustic models that hear it.
     mapping : callable, optional
         Builds the mapping, without arguments. Without it the module gives embeddings.
+    shares : sequence of pairs of arrays, optional
+        Parameters of `WhitenedShares`, from `fit_shares`, for each layer of each input that is heard at every shift.
     """
 
-    def __init__(self, acoustics, reprogram, mapping=None):
+    def __init__(self, acoustics, inputs, mapping=None, shares=()):
         super().__init__()
         # A tuple, so that torch does not register the acoustic models as submodules.
-        self._recipe = (acoustics, reprogram, mapping)
-        self.reprogram = nn.ModuleList(build() for build in reprogram.values())
+        self._recipe = (acoustics, inputs, mapping)
+        self.reprogram = nn.ModuleList(build() for build, _ in inputs)
         self.mapping = mapping() if mapping is not None else None
+        self.shares = nn.ModuleList(WhitenedShares(rotation, levels) for rotation, levels in shares)
 
     @property
     def acoustics(self):
@@ -54,7 +57,7 @@ class ReprogrammedModel(nn.Module):
         )
 
     def n_waveforms(self, n_channels):
-        """Return the number of waveforms G of a case, for the acoustic model that hears most."""
+        """Return the greatest number of waveforms G that one input transformation makes of a case."""
         return n_channels * max(reprogram.n_voices for reprogram in self.reprogram)
 
     def __reduce__(self):
@@ -63,30 +66,42 @@ class ReprogrammedModel(nn.Module):
         return _rebuild_model, (*self._recipe, arrays)
 
     def _sound(self, series, lengths):
-        """Yield each acoustic model with its waveforms: (B, C, T), (B,) to (B, G, S)."""
-        windows = self._recipe[1]
-        waveforms = {window: build(series, lengths) for window, build in zip(windows, self.reprogram, strict=True)}
-        for acoustic in self.acoustics:
-            yield acoustic, waveforms[acoustic.window]
+        """Yield position and acoustic model, waveforms and input transformation: (B, C, T), (B,) to (B, G, S)."""
+        acoustics = self.acoustics
+        for (_, positions), reprogram in zip(self._recipe[1], self.reprogram, strict=True):
+            waveforms = reprogram(series, lengths)
+            for position in positions:
+                yield position, acoustics[position], waveforms, reprogram
+
+    def activations_at_every_shift(self, index, series, lengths):
+        """Return the layers of an acoustic model at every sample of input ``index``: list of (B, G, D, S')."""
+        (position,) = self._recipe[1][index][1]
+        return at_every_shift(self.acoustics[position], self.reprogram[index](series, lengths))
 
     def embed(self, series, lengths):
-        """Return the embeddings of all waveforms by all acoustic models: (B, C, T), (B,) to (B, D)."""
-        embeddings = [
-            acoustic.embed(waveforms.flatten(0, 1)).reshape(len(series), -1)
-            for acoustic, waveforms in self._sound(series, lengths)
-        ]
-        return torch.cat(embeddings, dim=1)
+        """Return the embeddings of all waveforms by all acoustic models, in their order: (B, C, T), (B,) to (B, D)."""
+        embeddings = [[] for _ in self._recipe[0]]
+        shares = iter(self.shares)
+        for position, acoustic, waveforms, reprogram in self._sound(series, lengths):
+            if reprogram.every_shift:
+                embeddings[position] += [next(shares)(layer) for layer in at_every_shift(acoustic, waveforms)]
+            else:
+                embedding = acoustic.embed(waveforms.flatten(0, 1))
+                embeddings[position].append(embedding.reshape(len(series), -1))
+        return torch.cat([embedding for one in embeddings for embedding in one], dim=1)
 
     def source_logits(self, series, lengths):
         """Return the source logits, the mean over the waveforms of a case: (B, C, T), (B,) to (B, K).
 
         Several acoustic models have their source classes in a row, and the same share of the probability.
         """
-        logits = [
-            acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)
-            for acoustic, waveforms in self._sound(series, lengths)
-        ]
-        return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
+        logits = {
+            position: acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)
+            for position, acoustic, waveforms, _ in self._sound(series, lengths)
+        }
+        if len(logits) == 1:
+            return logits[0]
+        return torch.cat([torch.log_softmax(logits[position], dim=1) for position in sorted(logits)], dim=1)
 
     def forward(self, series, lengths):
         """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
@@ -95,8 +110,19 @@ class ReprogrammedModel(nn.Module):
         return self.mapping(self.embed(series, lengths))
 
 
-def _rebuild_model(acoustics, reprogram, mapping, arrays):
-    model = ReprogrammedModel(acoustics, reprogram, mapping)
+def at_every_shift(acoustic, waveforms):
+    """Return the layers of an acoustic model at every sample of the waveforms: (B, G, S) to list of (B, G, D, S')."""
+    layers = acoustic.activations_at_every_shift(acoustic.frontend(waveforms.flatten(0, 1)))
+    return [layer.unflatten(0, waveforms.shape[:2]) for layer in layers]
+
+
+def _rebuild_model(acoustics, inputs, mapping, arrays):
+    shares = [
+        (arrays[name], arrays[name.replace("rotation", "levels")])
+        for name in arrays
+        if name.startswith("shares.") and name.endswith("rotation")
+    ]
+    model = ReprogrammedModel(acoustics, inputs, mapping, shares)
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     return model.eval()
 
@@ -252,6 +278,37 @@ class V2SNet(NeuralNetClassifier):
 def normalise(log_probabilities):
     """Return probabilities that sum to one: (B, n_classes) to (B, n_classes)."""
     return torch.softmax(log_probabilities.double(), dim=1)
+
+
+# The pooling of `WhitenedShares` is fitted to so many of the training series, at so many moments, at most.
+N_SHARE_CASES = 64
+N_SHARE_MOMENTS = 8192
+
+
+def fit_shares(model, data, seed=0, n_jobs=None):
+    """Return the parameters of `WhitenedShares` for each layer of each input that is heard at every shift.
+
+    ``data`` as for :class:`V2SNet`; ``seed`` of the random rotations.
+    """
+    n_cases = len(data["series"])
+    chosen = np.unique(np.linspace(0, n_cases - 1, min(n_cases, N_SHARE_CASES)).astype(int))
+    data = {name: data[name][chosen] for name in ("series", "lengths")}
+    shares = []
+    for index, reprogram in enumerate(model.reprogram):
+        if reprogram.every_shift:
+            sizes = []
+
+            def moments(series, lengths, index=index, sizes=sizes):
+                layers = model.activations_at_every_shift(index, series, lengths)
+                sizes[:] = [layer.shape[2] for layer in layers]
+                step = -(-len(chosen) * layers[0].shape[3] // N_SHARE_MOMENTS)
+                return torch.cat([layer[..., ::step] for layer in layers], dim=2)
+
+            values = _compute(model, moments, data, n_jobs).transpose(1, 0, 3, 2)  # (G, N, moments, D)
+            values = values.reshape(len(values), -1, values.shape[3])
+            for layer in np.split(values, np.cumsum(sizes)[:-1], axis=2):
+                shares.append(fit_whitened_shares(layer, seed))
+    return shares
 
 
 def _compute(model, function, data, n_jobs):

@@ -39,6 +39,11 @@ def stretch(series, lengths, n_samples):
     return stretched
 
 
+def first_differences(series, scale):
+    """Return the scaled first differences, zero at the first point: (B, C, T), (C, 1) to (B, C, T)."""
+    return torch.diff(series, prepend=series[:, :, :1]) / scale
+
+
 class SeededDropout(nn.Module):
     """Dropout with a generator of its own, so that the global random state is neither read nor changed.
 
@@ -92,6 +97,7 @@ class PadReprogram(nn.Module):
     """
 
     n_voices = 1
+    every_shift = False
 
     def __init__(self, n_samples, n_replicates=1, dropout=0.0, gain=0.1, seed=0):
         super().__init__()
@@ -198,6 +204,7 @@ class ModulationReprogram(nn.Module):
         Zero at first.
     """
 
+    every_shift = False
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
 
@@ -261,7 +268,7 @@ class ModulationReprogram(nn.Module):
         part = -(-self.n_samples // self.n_replicates)
         contours = {}
         for order in set(self.orders):
-            points = torch.diff(series, prepend=series[:, :, :1]) / self.difference_scale if order else series
+            points = first_differences(series, self.difference_scale) if order else series
             contours[order] = stretch(points, lengths, part).repeat(1, 1, self.n_replicates)[:, :, : self.n_samples]
         voices = [self.sound(contours[order], voice) for voice, order in enumerate(self.orders)]
         return torch.cat(voices, dim=1) + self.dropout(self.additive)
@@ -272,30 +279,89 @@ class ModulationReprogram(nn.Module):
         return theta | {name: theta[name] * self.FREQUENCY_UNIT for name in ("carrier", "deviation")}
 
 
-REPROGRAMMINGS = {"pad": PadReprogram, "modulation": ModulationReprogram}
+class PlaybackReprogram(nn.Module):
+    """The series itself as the waveform, and its first differences as another one.
 
-
-def reprogramming_factory(kind, acoustic, *, n_replicates, dropout, voices, difference_scale, seed):
-    """Return a function without arguments that builds an input transformation for an acoustic model.
+    For acoustic models with `activations_at_every_shift`. Each series is stretched to one length.
 
     Parameters
     ----------
-    kind : {"pad", "modulation"}
-    acoustic : AcousticModel
-        Gives window and sample rate.
+    n_samples : int
+        Length S of the waveform.
+    gain : float, default=0.1
+        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for.
+    difference_scale : ndarray of shape (C,), default=1
+        Standard deviation of the first differences of each channel, which they are divided by.
+
+    Attributes
+    ----------
+    theta : Parameter of shape (S,)
+        An additive waveform, zero at first.
+    """
+
+    n_voices = 2
+    every_shift = True
+    MAX_SAMPLES = 3000
+
+    def __init__(self, n_samples, gain=0.1, difference_scale=1.0):
+        super().__init__()
+        self.n_samples, self.gain = n_samples, gain
+        scale = torch.atleast_1d(torch.as_tensor(difference_scale, dtype=torch.float32)).unsqueeze(1)
+        self.register_buffer("difference_scale", scale)  # (C, 1)
+        self.theta = nn.Parameter(torch.zeros(n_samples))
+
+    @staticmethod
+    def max_points(n_samples, n_channels):
+        """Return how many time points a series may have, whatever the window of the acoustic model."""
+        return PlaybackReprogram.MAX_SAMPLES
+
+    def forward(self, series, lengths):
+        """Return the waveforms: (B, C, T), (B,) to (B, V=2 * C, S)."""
+        waveforms = [
+            stretch(points, lengths, self.n_samples)
+            for points in (series, first_differences(series, self.difference_scale))
+        ]
+        return self.gain * (torch.cat(waveforms, dim=1) + self.theta)
+
+    def theta_numpy(self):
+        """Return theta as an array of shape (S,)."""
+        return self.theta.detach().cpu().numpy()
+
+
+REPROGRAMMINGS = {"pad": PadReprogram, "modulation": ModulationReprogram, "playback": PlaybackReprogram}
+
+# Samples for each time point at which a series is played back.
+PLAYBACK_SPEEDS = (1, 2, 4)
+
+
+def reprogramming_factories(kind, window, *, n_points, n_replicates, dropout, voices, difference_scale, seed):
+    """Return functions without arguments that build the input transformations for an acoustic model.
+
+    Parameters
+    ----------
+    kind : {"pad", "modulation", "playback"}
+    window : (int, int)
+        Samples the acoustic model hears, and its sample rate in Hz.
+    n_points : int
+        Time points of the longest training series.
     n_replicates, dropout, voices, difference_scale, seed
         See `PadReprogram` and `ModulationReprogram`.
 
     Returns
     -------
-    callable
+    list of callable
+        One; for "playback" one for each length of the waveform.
 
     Raises
     ------
     InvalidParameterError
         If ``voices`` is empty or holds something else.
     """
-    options = {"n_samples": acoustic.n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
+    if kind == "playback":
+        sizes = {min(speed * n_points, PlaybackReprogram.MAX_SAMPLES) for speed in PLAYBACK_SPEEDS}
+        return [partial(PlaybackReprogram, size, difference_scale=difference_scale) for size in sorted(sizes)]
+    n_samples, sample_rate = window
+    options = {"n_samples": n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
     if kind == "modulation":
         voices = DEFAULT_VOICES if voices is None else tuple(voices)
         wrong = [voice for voice in voices if not isinstance(voice, Voice)]
@@ -303,5 +369,5 @@ def reprogramming_factory(kind, acoustic, *, n_replicates, dropout, voices, diff
             raise InvalidParameterError(
                 f"voices must be a sequence of at least one v2s_sklearn.reprogram.Voice, got {wrong or list(voices)}."
             )
-        options |= {"sample_rate": acoustic.sample_rate, "voices": voices, "difference_scale": difference_scale}
-    return partial(REPROGRAMMINGS[kind], **options)
+        options |= {"sample_rate": sample_rate, "voices": voices, "difference_scale": difference_scale}
+    return [partial(REPROGRAMMINGS[kind], **options)]

@@ -8,7 +8,7 @@ from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.base import BaseV2STransformer
-from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, one_thread_method, resolve_device
+from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, fit_shares, one_thread_method, resolve_device
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -45,7 +45,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self,
         acoustic_model="v2sa",
         *,
-        reprogramming="modulation",
+        reprogramming="auto",
         voices=None,
         n_replicates=1,
         standardize=True,
@@ -65,11 +65,13 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
-        models = self._load_acoustic_models()
+        models = self._load_acoustic_models(learned_mapping=True)
         self._fit_scaling(X, np.ones(len(X)), self.standardize)
         data = self._to_network_input(X)
-        reprogram = self._reprogramming(models, data, np.ones(len(X)))
-        self._model = ReprogrammedModel(models, reprogram).to(resolve_device(self.device))
+        inputs = self._input_transformations(models, data, np.ones(len(X)))
+        device = resolve_device(self.device)
+        shares = fit_shares(ReprogrammedModel(models, inputs).to(device), data, n_jobs=self._n_jobs)
+        self._model = ReprogrammedModel(models, inputs, shares=shares).to(device)
         silence = np.zeros((1, X[0].shape[0], 1))
         self._n_features_out = self._transform(silence).shape[1]
 

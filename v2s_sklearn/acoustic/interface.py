@@ -76,10 +76,14 @@ class AcousticModel(nn.Module):
     ----------
     n_classes : int
         Number of source classes K.
+    hears_every_shift : bool
+        Whether the network has `activations_at_every_shift`, for series as waveforms of any length.
     source : tuple (str, str) or None
         Name or path, and sha256, of the weights file the model was loaded from. A loaded model is pickled as this
         reference, not as weights.
     """
+
+    hears_every_shift = False
 
     def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
         super().__init__()
@@ -114,6 +118,10 @@ class AcousticModel(nn.Module):
             ``"logits"``, (B, K).
         """
         raise NotImplementedError(f"{type(self).__name__} must implement activations(features)")
+
+    def activations_at_every_shift(self, features):
+        """Return layers without strides along waveforms of any length: (B, S) to list of (B, D, S')."""
+        raise NotImplementedError(f"{type(self).__name__} has no activations_at_every_shift(features)")
 
     def forward(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""

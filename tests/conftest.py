@@ -1,4 +1,4 @@
-"""A small acoustic model, registered as "tiny", and real data that aeon ships."""
+"""Small acoustic models, registered as "tiny" and "tiny-wave", and real data that aeon ships."""
 
 import os
 
@@ -10,6 +10,7 @@ from aeon.datasets import load_gunpoint, load_italy_power_demand
 
 from v2s_sklearn import V2SClassifier, register_acoustic_model
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.wav2vec import Wav2Vec
 
 TINY_CONFIG = {
     "source_labels": [f"word{index}" for index in range(12)],
@@ -25,7 +26,16 @@ def make_tiny_model():
         return AttentionRNN(**TINY_CONFIG)
 
 
+def make_tiny_wave_model():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return Wav2Vec(
+            TINY_CONFIG["source_labels"], n_samples=4000, encoder_channels=[8] * 5, n_context_layers=1, n_steps=1
+        )
+
+
 register_acoustic_model("tiny", make_tiny_model, overwrite=True)
+register_acoustic_model("tiny-wave", make_tiny_wave_model, overwrite=True)
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +60,6 @@ MODES = {
 }
 
 
-@pytest.fixture(params=MODES.values(), ids=MODES)
+@pytest.fixture(params=[*MODES.values(), {"acoustic_model": ("tiny", "tiny-wave")}], ids=[*MODES, "two sources"])
 def tiny(request):
-    return V2SClassifier("tiny", random_state=0, **request.param)
+    return V2SClassifier(**({"acoustic_model": "tiny", "random_state": 0} | request.param))

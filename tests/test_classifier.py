@@ -88,7 +88,7 @@ def test_one_step_of_paper_mode_by_hand(gunpoint):
     assert np.median(moved) > 0.01
 
 
-@pytest.mark.parametrize("name", ["v2sa", "tiny"])
+@pytest.mark.parametrize("name", ["v2sa", "tiny", "wav2vec"])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_acoustic_model_is_frozen(name, mode, gunpoint):
     X, y = gunpoint[0][::5], gunpoint[1][::5]

@@ -9,8 +9,13 @@ from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 
 @pytest.mark.parametrize(
     "estimator",
-    [V2SClassifier("tiny"), V2SFeatures("tiny"), TransferClassifier("tiny", max_epochs=2)],
-    ids=lambda e: type(e).__name__,
+    [
+        V2SClassifier("tiny"),
+        V2SClassifier(("tiny", "tiny-wave")),
+        V2SFeatures(("tiny", "tiny-wave")),
+        TransferClassifier("tiny", max_epochs=2),
+    ],
+    ids=str,
 )
 def test_scikit_learn_check_estimator(estimator):
     results = check_sklearn_estimator(estimator, on_fail=None, on_skip=None)

@@ -101,7 +101,7 @@ def test_few_right_answers_do_not_make_certainty():
 
 def test_linear_mapping_starts_at_the_ridge_solution(problem):
     x, y, weights, labels = problem
-    mapping = LinearMapping(x.shape[1], 3)
+    mapping = LinearMapping([(x.shape[1], 1)], 3)
     mapping.solve(x, labels, weights)
     mean = weights @ x / weights.sum()
     z = (x - mean) / np.sqrt(weights @ (x - mean) ** 2 / weights.sum())
@@ -114,10 +114,28 @@ def test_linear_mapping_starts_at_the_ridge_solution(problem):
 def test_a_value_far_outside_of_training_is_bounded(problem):
     x, _, weights, labels = problem
     x[:, 5] = 1.0 + 1e-3 * x[:, 5]
-    mapping = LinearMapping(x.shape[1], 3)
+    mapping = LinearMapping([(x.shape[1], 1)], 3)
     mapping.solve(x, labels, weights)
     outside = torch.from_numpy(x[:1].copy())
     outside[0, 5] = 50.0
     far = outside.clone()
     far[0, 5] = 5000.0
     torch.testing.assert_close(mapping(outside), mapping(far))
+
+
+def test_each_waveform_counts_the_same(problem):
+    """A model's values given twice, as if it had more of them, are no more than another's given twice."""
+    x, _, weights, labels = problem
+    half = x.shape[1] // 2
+    first, second = x[:, :half], x[:, half : 2 * half]
+
+    def log_probabilities(parts, groups):
+        mapping, values = LinearMapping(groups, 3), np.hstack(parts)
+        mapping.solve(values, labels, weights)
+        return mapping(torch.from_numpy(values)).detach()
+
+    one = log_probabilities([first, first, second], [(2 * half, 1), (half, 1)])
+    other = log_probabilities([first, second, second], [(half, 1), (2 * half, 1)])
+    unequal = log_probabilities([first, first, second], [(2 * half, 3), (half, 1)])
+    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
+    assert not torch.allclose(one, unequal, atol=1e-3)

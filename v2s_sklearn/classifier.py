@@ -15,6 +15,7 @@ from v2s_sklearn.net import (
     ReprogrammedModel,
     compute_embeddings,
     compute_source_probabilities,
+    embedding_groups,
     fit_shares,
     one_thread_method,
     resolve_device,
@@ -30,7 +31,7 @@ class V2SClassifier(BaseTrainedClassifier):
 
     Parameters
     ----------
-    acoustic_model : str, path, AcousticModel, or list of them, default="v2sa"
+    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "wav2vec")
         The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
     reprogramming : {"auto", "modulation", "playback", "pad"}, default="auto"
@@ -129,7 +130,7 @@ class V2SClassifier(BaseTrainedClassifier):
 
     def __init__(
         self,
-        acoustic_model="v2sa",
+        acoustic_model=("v2sa", "wav2vec"),
         *,
         reprogramming="auto",
         voices=None,
@@ -227,7 +228,7 @@ class V2SClassifier(BaseTrainedClassifier):
         untrained = ReprogrammedModel(models, inputs, shares=shares).to(device)
         if self.mapping == "ridge":
             embeddings = compute_embeddings(untrained, data, self._n_jobs)
-            mapping = partial(LinearMapping, embeddings.shape[1], self.n_classes_)
+            mapping = partial(LinearMapping, embedding_groups(untrained, data), self.n_classes_)
         elif self.mapping == "random":
             assignment = random_mapping(sum(model.n_classes for model in models), self.n_classes_, random_state)
             mapping = partial(ManyToOneMapping, assignment)

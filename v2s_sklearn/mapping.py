@@ -133,8 +133,11 @@ class LinearMapping(nn.Module):
 
     Parameters
     ----------
-    n_embedding, n_target : int
-        D and C.
+    groups : sequence of (int, int)
+        How many of the D embedding values come from each acoustic model, and from how many waveforms. To the ridge each
+        waveform counts the same, whatever its number of values.
+    n_target : int
+        C.
 
     Attributes
     ----------
@@ -148,8 +151,10 @@ class LinearMapping(nn.Module):
 
     takes = "embeddings"
 
-    def __init__(self, n_embedding, n_target):
+    def __init__(self, groups, n_target):
         super().__init__()
+        self.groups = groups
+        n_embedding = sum(n_values for n_values, _ in groups)
         self.register_buffer("mean", torch.zeros(n_embedding, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_embedding, dtype=torch.float64))
         self.weight = nn.Parameter(torch.zeros(n_embedding, n_target, dtype=torch.float64))
@@ -177,6 +182,8 @@ class LinearMapping(nn.Module):
         scale[scale < 1e-6 * (1 + np.abs(mean))] = np.inf
         x /= scale
         np.clip(x, -STANDARDISED_LIMIT, STANDARDISED_LIMIT, out=x)
+        factors = self._factors(np.isfinite(scale))
+        x *= factors
         targets = np.where(labels[:, None] == np.arange(len(self.bias)), 1.0, -1.0)
         ridge = solve_ridge(x, targets, sample_weight)
         self.alpha.fill_(ridge.alpha)
@@ -184,10 +191,21 @@ class LinearMapping(nn.Module):
         for target, value in (
             (self.mean, mean),
             (self.scale, scale),
-            (self.weight, self.sharpness.item() * ridge.coef),
+            (self.weight, self.sharpness.item() * factors[:, None] * ridge.coef),
             (self.bias, self.sharpness.item() * ridge.intercept),
         ):
             target.copy_(torch.from_numpy(value))
+
+    def _factors(self, varies):
+        """Return factors of the values (D,) that make each model's sum of squares that of its waveforms' share.
+
+        Only values that vary (D,) count.
+        """
+        n_values, n_waveforms = np.array(self.groups).T
+        group = np.repeat(np.arange(len(n_values)), n_values)
+        n_varying = np.bincount(group, weights=varies, minlength=len(n_values))
+        share = n_waveforms * (n_varying > 0) / max(1, n_waveforms @ (n_varying > 0))
+        return np.sqrt(share * varies.sum() / np.maximum(n_varying, 1))[group]
 
     def forward(self, embeddings):
         """Return the log-probabilities of the target classes: (B, D) to (B, C)."""

@@ -65,7 +65,7 @@ class ReprogrammedModel(nn.Module):
         arrays = {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
         return _rebuild_model, (*self._recipe, arrays)
 
-    def _sound(self, series, lengths):
+    def sound(self, series, lengths):
         """Yield position and acoustic model, waveforms and input transformation: (B, C, T), (B,) to (B, G, S)."""
         acoustics = self.acoustics
         for (_, positions), reprogram in zip(self._recipe[1], self.reprogram, strict=True):
@@ -78,17 +78,21 @@ class ReprogrammedModel(nn.Module):
         (position,) = self._recipe[1][index][1]
         return at_every_shift(self.acoustics[position], self.reprogram[index](series, lengths))
 
-    def embed(self, series, lengths):
-        """Return the embeddings of all waveforms by all acoustic models, in their order: (B, C, T), (B,) to (B, D)."""
+    def embed_by_model(self, series, lengths):
+        """Return the embeddings of all waveforms by each acoustic model: (B, C, T), (B,) to list of (B, D)."""
         embeddings = [[] for _ in self._recipe[0]]
         shares = iter(self.shares)
-        for position, acoustic, waveforms, reprogram in self._sound(series, lengths):
+        for position, acoustic, waveforms, reprogram in self.sound(series, lengths):
             if reprogram.every_shift:
                 embeddings[position] += [next(shares)(layer) for layer in at_every_shift(acoustic, waveforms)]
             else:
                 embedding = acoustic.embed(waveforms.flatten(0, 1))
                 embeddings[position].append(embedding.reshape(len(series), -1))
-        return torch.cat([embedding for one in embeddings for embedding in one], dim=1)
+        return [torch.cat(one, dim=1) for one in embeddings]
+
+    def embed(self, series, lengths):
+        """Return the embeddings of all acoustic models in a row: (B, C, T), (B,) to (B, D)."""
+        return torch.cat(self.embed_by_model(series, lengths), dim=1)
 
     def source_logits(self, series, lengths):
         """Return the source logits, the mean over the waveforms of a case: (B, C, T), (B,) to (B, K).
@@ -97,7 +101,7 @@ class ReprogrammedModel(nn.Module):
         """
         logits = {
             position: acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)
-            for position, acoustic, waveforms, _ in self._sound(series, lengths)
+            for position, acoustic, waveforms, _ in self.sound(series, lengths)
         }
         if len(logits) == 1:
             return logits[0]
@@ -322,6 +326,18 @@ def _compute(model, function, data, n_jobs):
 def compute_embeddings(model, data, n_jobs=None):
     """Return the embeddings of all cases, float32 array (N, G * D); ``data`` as for :class:`V2SNet`."""
     return _compute(model, model.embed, data, n_jobs)
+
+
+@torch.no_grad()
+def embedding_groups(model, data):
+    """Return the numbers of embedding values and of waveforms of each acoustic model; ``data`` as for `V2SNet`."""
+    device = next(model.parameters()).device
+    series, lengths = (torch.as_tensor(data[name][:1]).to(device) for name in ("series", "lengths"))
+    n_values = [embedding.shape[1] for embedding in model.embed_by_model(series, lengths)]
+    n_waveforms = [0] * len(n_values)
+    for position, _, waveforms, _ in model.sound(series, lengths):
+        n_waveforms[position] += waveforms.shape[1]
+    return tuple(zip(n_values, n_waveforms, strict=True))
 
 
 def compute_source_probabilities(model, data, n_jobs=None):

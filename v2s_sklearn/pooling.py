@@ -32,8 +32,9 @@ class WhitenedShares(nn.Module):
 
     def __init__(self, rotation, levels):
         super().__init__()
-        self.register_buffer("rotation", torch.as_tensor(rotation))
-        self.register_buffer("levels", torch.as_tensor(levels))
+        # Copies: an unpickled array may be memory that must not be written.
+        self.register_buffer("rotation", torch.from_numpy(np.array(rotation)))
+        self.register_buffer("levels", torch.from_numpy(np.array(levels)))
 
     def forward(self, activations):
         """Return the shares: (B, G, D, S) to (B, G * D * Q)."""

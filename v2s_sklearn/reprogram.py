@@ -330,8 +330,16 @@ class PlaybackReprogram(nn.Module):
 
 REPROGRAMMINGS = {"pad": PadReprogram, "modulation": ModulationReprogram, "playback": PlaybackReprogram}
 
-# Samples for each time point at which a series is played back.
-PLAYBACK_SPEEDS = (1, 2, 4)
+
+def playback_sizes(n_points):
+    """Return the lengths of the waveforms in samples, for a series of ``n_points``.
+
+    One sample a time point; and four times slower for a short series, four times faster for a longer one, sixteen times
+    for a long one too, so that the same frozen filters hear finer or coarser shapes.
+    """
+    if n_points < 400:
+        return n_points, 4 * n_points
+    return (n_points, n_points // 4, n_points // 16)[: 2 if n_points < 1600 else 3]
 
 
 def reprogramming_factories(kind, window, *, n_points, n_replicates, dropout, voices, difference_scale, seed):
@@ -358,8 +366,8 @@ def reprogramming_factories(kind, window, *, n_points, n_replicates, dropout, vo
         If ``voices`` is empty or holds something else.
     """
     if kind == "playback":
-        sizes = {min(speed * n_points, PlaybackReprogram.MAX_SAMPLES) for speed in PLAYBACK_SPEEDS}
-        return [partial(PlaybackReprogram, size, difference_scale=difference_scale) for size in sorted(sizes)]
+        sizes = playback_sizes(n_points)
+        return [partial(PlaybackReprogram, size, difference_scale=difference_scale) for size in sizes]
     n_samples, sample_rate = window
     options = {"n_samples": n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
     if kind == "modulation":

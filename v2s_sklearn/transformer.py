@@ -43,7 +43,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     def __init__(
         self,
-        acoustic_model="v2sa",
+        acoustic_model=("v2sa", "wav2vec"),
         *,
         reprogramming="auto",
         voices=None,

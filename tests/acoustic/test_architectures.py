@@ -89,3 +89,29 @@ def test_fit_and_predict(model, mode, italy):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     if mode == "default":
         assert clf.score(X, y) > 0.7
+
+
+def test_every_shift_holds_the_strided_values():
+    """Without the normalisation over time, whose statistics differ, the values are those of the strided encoder."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        network = ARCHITECTURES["wav2vec"](source_labels=LABELS, **SMALL["wav2vec"]).eval()
+    for layer in network.encoder:
+        layer.norm = torch.nn.Identity()
+    waveform = waveforms(network, 2)[:, :1500]
+    with torch.no_grad():
+        strided = network.encode(waveform)
+        dense = network.activations_at_every_shift(waveform, n_values=1500)
+        coarse = network.activations_at_every_shift(waveform, n_values=300)
+    field, stride = 1, 1
+    for index, layer in enumerate(network.encoder, start=1):
+        field, stride = field + (layer.conv.kernel_size[0] - 1) * stride, stride * layer.conv.stride[0]
+        if index not in (2, 3):
+            continue
+        expected, values = strided[f"encoder{index}"], dense[index - 2]
+        assert values.shape[2] == 1500
+        # The padding before the waveform is half of each layer's own field.
+        offsets = torch.arange(expected.shape[2]) * stride
+        starts = [n for n in range(field) if torch.allclose(values[:, :, n + offsets], expected, atol=1e-5)]
+        assert len(starts) == 1
+        assert torch.allclose(coarse[index - 2], values[:, :, ::5], atol=1e-5)

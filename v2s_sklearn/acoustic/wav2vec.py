@@ -10,8 +10,8 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 
 # Kernel sizes and strides of the encoder: one latent frame every 160 samples, as in the paper.
 ENCODER = ((10, 5), (8, 4), (4, 2), (4, 2), (4, 2))
-# Layers of the encoder that `Wav2Vec.activations_at_every_shift` leaves out.
-N_EARLY_LAYERS = 2
+# Layers of the encoder, from 0, that `Wav2Vec.activations_at_every_shift` gives; see benchmarks/NOTES.md.
+SHIFT_LAYERS = (1, 2)
 # The divisors of the stride of the first two layers together.
 SHIFT_STEPS = (1, 2, 4, 5, 10, 20)
 
@@ -103,12 +103,12 @@ class Wav2Vec(AcousticModel):
         layers["context"] = x
         return layers
 
-    def activations_at_every_shift(self, features, n_values=256):
-        """Return the encoder's later layers along waveforms of any length: (B, S) to list of (B, D, S').
+    def activations_at_every_shift(self, features, n_values=512):
+        """Return two layers of the encoder along waveforms of any length: (B, S) to list of (B, D, S').
 
         Without strides: the convolutions after a stride are dilated by it, which gives the values of the strided
         encoder at all shifts of the waveform at once [2]_. Zeros stand before and after the waveform. The first
-        layers, which hear few samples, are left out.
+        layer hears few samples; what the later ones add is not worth their cost.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Wav2Vec(AcousticModel):
         """
         step = next((n for n in SHIFT_STEPS if features.shape[1] <= n * n_values), SHIFT_STEPS[-1])
         x, layers, dilation = features.unsqueeze(1), [], 1
-        for index, layer in enumerate(self.encoder):
+        for index, layer in enumerate(self.encoder[: SHIFT_LAYERS[-1] + 1]):
             conv = layer.conv
             n_padded = (conv.kernel_size[0] - 1) * dilation
             x = nn.functional.pad(x, (n_padded // 2, n_padded - n_padded // 2))
@@ -129,7 +129,7 @@ class Wav2Vec(AcousticModel):
             layers.append(x)
             x = torch.relu(x)
             dilation = dilation * conv.stride[0] // stride
-        return layers[N_EARLY_LAYERS:]
+        return [layers[index] for index in SHIFT_LAYERS]
 
     def activations(self, features):
         """Return the activations of each layer: waveforms (B, S) to a dict, see `AcousticModel.activations`.

@@ -66,6 +66,11 @@ RECIPES = {
         ),
     ),
     "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st-small"))),
+    "v2sv-full": Recipe(
+        "vggish",
+        {name: AUDIOSET_VGGISH[name] for name in ("channels", "dense_sizes")},
+        TrainingConfig(epochs=6, learning_rate=1e-3, teachers=("v2sa", "v2st-small")),
+    ),
     "sincnet": Recipe(
         "sincnet",
         training=TrainingConfig(

@@ -119,3 +119,43 @@ def test_a_network_of_ones_own(italy):
     # 8 kHz, half a second: the highest frequency a voice may have is below 4 kHz.
     paper = V2SClassifier.icml2021(acoustic_model="own", max_epochs=1, n_replicates=2, random_state=0).fit(X, y)
     assert paper.theta_.shape == (4000,)
+
+
+def test_the_default_is_two_sources_and_two_inputs(italy):
+    X, y, X_test, y_test = italy
+    clf = V2SClassifier(random_state=0).fit(X, y)
+    assert [model.hears_every_shift for model in clf.acoustic_model_] == [False, True]
+    modulation, *playback = clf.theta_
+    assert set(modulation) == {"carrier", "deviation", "loudness", "additive"}
+    assert [len(theta) for theta in playback] == [24, 96]
+    assert clf.score(X_test, y_test) > 0.94
+    # Series and differences, two lengths, two layers of 64 channels, five quantiles.
+    heard = V2SFeatures("wav2vec").fit_transform(X)
+    assert heard.shape == (len(X), 2 * 2 * 2 * 64 * 5)
+    assert ((heard >= 0) & (heard <= 1)).all()
+    together = V2SFeatures().fit_transform(X)
+    assert np.array_equal(together, np.hstack([V2SFeatures("v2sa").fit_transform(X), heard]))
+
+
+def test_seeds_rotate_the_channels(italy):
+    X, y, X_test, _ = italy
+    one, again, other = (V2SClassifier("tiny-wave", random_state=seed).fit(X, y) for seed in (0, 0, 1))
+    assert np.array_equal(one.predict_proba(X_test), again.predict_proba(X_test))
+    assert not np.array_equal(one.predict_proba(X_test), other.predict_proba(X_test))
+
+
+@pytest.mark.parametrize("options", [{"acoustic_model": "tiny"}, {"acoustic_model": "tiny-wave", "mapping": "random"}])
+def test_playback_needs_a_source_that_hears_every_shift(options, italy):
+    with pytest.raises(InvalidParameterError, match="reprogramming='playback' needs mapping='ridge' and a source"):
+        V2SClassifier(reprogramming="playback", **options).fit(*italy[:2])
+
+
+def test_series_of_many_lengths_are_played_back():
+    random_state = np.random.RandomState(0)
+    for n_points in (2, 3, 30, 500, 1700, 3500):
+        X = random_state.normal(size=(6, 1, n_points)).cumsum(axis=2)
+        clf = V2SClassifier("tiny-wave", random_state=0).fit(X, [0, 1] * 3)
+        assert max(len(theta) for theta in clf.theta_) <= 3000
+        assert clf.predict_proba(X).shape == (6, 2)
+        shorter = [case[:, : n_points - index] for index, case in enumerate(X[:2])]
+        assert clf.predict_proba(shorter).shape == (2, 2)

@@ -33,7 +33,7 @@ def test_clone_keeps_every_parameter():
 
 
 def test_clone_shares_an_acoustic_model(data):
-    clf = V2SClassifier().fit(data[0][:10], data[1][:10])
+    clf = V2SClassifier("v2sa").fit(data[0][:10], data[1][:10])
     again = clone(V2SClassifier(clf.acoustic_model_))
     assert again.acoustic_model is clf.acoustic_model_
 

@@ -295,4 +295,4 @@ def test_parameters_are_those_of_v2s_classifier():
     assert ours.keys() < theirs.keys()
     assert ours.keys() == TransferClassifier._parameter_constraints.keys()
     different = {name for name, value in ours.items() if value != theirs[name]}
-    assert different == {"max_epochs", "n_replicates"}
+    assert different == {"acoustic_model", "max_epochs", "n_replicates"}

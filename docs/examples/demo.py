@@ -1,6 +1,6 @@
 """
-One line of time series classification with a frozen speech model
-=================================================================
+One line of time series classification with frozen speech models
+================================================================
 
 `V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same split.
 """
@@ -25,8 +25,9 @@ for classifier in (V2SClassifier(random_state=0), MiniRocketClassifier(random_st
     if isinstance(classifier, V2SClassifier):
         v2s = classifier
 
+n_frozen = sum(model.n_parameters() for model in v2s.acoustic_model_)
 n_theta = sum(parameter.numel() for parameter in v2s.net_.module_.reprogram.parameters())
 n_mapping = sum(parameter.numel() for parameter in v2s.net_.module_.mapping.parameters())
-print(f"\nfrozen    {v2s.acoustic_model_.n_parameters():8,} weights of the acoustic model {v2s.acoustic_model!r}")
+print(f"\nfrozen    {n_frozen:8,} weights of the acoustic models {', '.join(v2s.acoustic_model)}")
 print(f"trainable {n_theta:8,} values of theta (input), {n_mapping:,} of the mapping (output)")
 print("\n(MiniRocket's time includes the compilation of its code, once a process.)")

@@ -74,7 +74,7 @@ def test_every_packaged_model_is_a_source(name, italy):
     voices = [Voice(1500.0, deviation=500.0)]
     clf = V2SClassifier(name, voices=voices).fit(X, y)
     assert clf.score(X_test[:60], y_test[:60]) > 0.8
-    X_new = V2SFeatures(name, voices=voices).fit_transform(X[:3])
+    X_new = V2SFeatures(name, reprogramming="modulation", voices=voices).fit_transform(X[:3])
     assert X_new.shape == (3, load_acoustic_model(name).embed(torch.zeros(1, 16000)).shape[1])
 
 

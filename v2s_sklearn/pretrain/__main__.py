@@ -36,6 +36,8 @@ class Recipe:
     load_public: Callable | None = None
 
 
+WIDE_TCN = {"channels": (40, 56, 56, 88, 88, 120, 120)}
+
 # In an order in which each can be trained: teachers and starting points come first.
 RECIPES = {
     "v2st-base": Recipe("tcn", training=TrainingConfig(epochs=14, label_smoothing=0.05)),
@@ -54,10 +56,20 @@ RECIPES = {
         "unet_attention_rnn",
         training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st-small")),
     ),
+    "v2st-wide": Recipe("tcn", WIDE_TCN, TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su"))),
     "v2st": Recipe(
         "tcn",
-        {"channels": (40, 56, 56, 88, 88, 120, 120)},
-        TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su")),
+        WIDE_TCN,
+        TrainingConfig(
+            epochs=6,
+            learning_rate=1e-3,
+            start_from="v2st-wide",
+            teachers=("v2sa", "v2sr-base", "v2su"),
+            teacher_weight=0.5,
+            augmentation=Augmentation(
+                stretch=0.1, shift=0.1, warp=0.05, noise_probability=0.25, n_masks=1, time_mask=10, mel_mask=4
+            ),
+        ),
     ),
     "v2sr": Recipe(
         "resnet",

@@ -36,8 +36,6 @@ class Recipe:
     load_public: Callable | None = None
 
 
-WIDE_TCN = {"channels": (40, 56, 56, 88, 88, 120, 120)}
-
 # In an order in which each can be trained: teachers and starting points come first.
 RECIPES = {
     "v2st-base": Recipe("tcn", training=TrainingConfig(epochs=14, label_smoothing=0.05)),
@@ -47,29 +45,20 @@ RECIPES = {
             epochs=50, batch_size=64, learning_rate=2e-3, teachers=("v2st-base",), teacher_shifts=(-5, 0, 5)
         ),
     ),
-    "v2st-small": Recipe(
+    "v2st": Recipe(
         "tcn",
         training=TrainingConfig(epochs=16, start_from="v2st-base", teachers=("v2sa", "v2st-base")),
     ),
     "v2sr-base": Recipe("resnet", training=TrainingConfig(epochs=16, teachers=("v2sa", "v2st-base"))),
     "v2su": Recipe(
         "unet_attention_rnn",
-        training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st-small")),
+        training=TrainingConfig(epochs=3, learning_rate=1e-3, start_from="v2sa", teachers=("v2sa", "v2st")),
     ),
-    "v2st-wide": Recipe("tcn", WIDE_TCN, TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su"))),
-    "v2st": Recipe(
+    # Not packaged: 96.35 % on the raw test clips, where v2st has 96.61.
+    "v2st-wide": Recipe(
         "tcn",
-        WIDE_TCN,
-        TrainingConfig(
-            epochs=6,
-            learning_rate=1e-3,
-            start_from="v2st-wide",
-            teachers=("v2sa", "v2sr-base", "v2su"),
-            teacher_weight=0.5,
-            augmentation=Augmentation(
-                stretch=0.1, shift=0.1, warp=0.05, noise_probability=0.25, n_masks=1, time_mask=10, mel_mask=4
-            ),
-        ),
+        {"channels": (40, 56, 56, 88, 88, 120, 120)},
+        TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su")),
     ),
     "v2sr": Recipe(
         "resnet",
@@ -77,16 +66,16 @@ RECIPES = {
             epochs=5, learning_rate=1.5e-3, start_from="v2sr-base", teachers=("v2sa", "v2sr-base", "v2su")
         ),
     ),
-    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st-small"))),
+    "v2sv": Recipe("vggish", training=TrainingConfig(epochs=6, teachers=("v2sa", "v2st"))),
     "v2sv-full": Recipe(
         "vggish",
         {name: AUDIOSET_VGGISH[name] for name in ("channels", "dense_sizes")},
-        TrainingConfig(epochs=6, learning_rate=1e-3, teachers=("v2sa", "v2st-small")),
+        TrainingConfig(epochs=6, learning_rate=1e-3, teachers=("v2sa", "v2st")),
     ),
     "sincnet": Recipe(
         "sincnet",
         training=TrainingConfig(
-            epochs=7, batch_size=64, teachers=("v2sa", "v2st-small"), augmentation=WaveformAugmentation()
+            epochs=7, batch_size=64, teachers=("v2sa", "v2st"), augmentation=WaveformAugmentation()
         ),
         dataset="speech-commands-audio",
     ),

@@ -43,9 +43,9 @@ class V2SClassifier(BaseTrainedClassifier):
     voices : sequence of Voice, optional
         Initial voices of "modulation"; by default `v2s_sklearn.reprogram.DEFAULT_VOICES`.
     n_replicates : int, default=1
-        m, how many times the series stands in the waveform; fewer where m do not fit.
+        m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
     dropout : float, default=0.0
-        Share of the additive part of theta set to zero in a training step, in [0, 1).
+        Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
         Scale each channel by its mean and standard deviation over the training cases.
     mapping : {"ridge", "random", "frequency"}, default="ridge"
@@ -53,7 +53,7 @@ class V2SClassifier(BaseTrainedClassifier):
         "frequency": the paper's many-to-one mappings, floor(K / n_classes) source classes to each target class.
     max_epochs : int, default=0
         Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
-        the initial theta: training it with "ridge" made fit 20 to 33 times slower.
+        the initial theta: training it with "ridge" and "v2sa" alone made fit 20 to 33 times slower.
     learning_rate : float, default=0.001
         Of Adam (with decoupled weight decay).
     batch_size : int, default=32
@@ -73,7 +73,8 @@ class V2SClassifier(BaseTrainedClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Initial theta, random mapping, order of the cases, dropout. The same value gives the same bits.
+        Initial theta, rotations of the channels that hear "playback", random mapping, order of the cases, dropout. The
+        same value gives the same bits.
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0

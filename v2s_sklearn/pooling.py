@@ -1,6 +1,7 @@
 """Whitened shares: how much of the time combinations of frozen channels are above quantiles of the training series.
 
-Shape legend: B batch, G waveforms of a case, D channels of a layer, S waveform samples, Q quantiles, N moments.
+Shape legend: B batch, G waveforms of a case, D channels of a layer, S samples at which it is heard, Q quantiles,
+N moments.
 """
 
 import numpy as np

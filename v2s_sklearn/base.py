@@ -173,6 +173,11 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         models = load_acoustic_models(self.acoustic_model, device=resolve_device(self.device))
         self.acoustic_model_ = models[0] if len(models) == 1 else models
         self._kinds = [self._reprogramming_kind(model, learned_mapping) for model in models]
+        # Voices lie below 4 kHz.
+        models = tuple(
+            model.at_half_rate() if kind == "modulation" else model
+            for kind, model in zip(self._kinds, models, strict=True)
+        )
         self._max_points = min(
             REPROGRAMMINGS[kind].max_points(model.n_samples, self.metadata_["n_channels"])
             for kind, model in zip(self._kinds, models, strict=True)

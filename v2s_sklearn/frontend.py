@@ -89,6 +89,7 @@ class LogMel(nn.Module):
         std=5.15,
     ):
         super().__init__()
+        self.sample_rate, self.f_min, self.f_max = sample_rate, f_min, f_max
         self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
         self.log_offset, self.mean, self.std = log_offset, mean, std
         window = torch.hann_window(win_length) * INT16_FULL_SCALE
@@ -107,6 +108,33 @@ class LogMel(nn.Module):
             f"Hann window of {self.win_length} samples, step {self.hop_length}, {self.n_fft}-point Fourier transform, "
             f"{n_mels} mel bands, log(E + {self.log_offset:g}) of the energies of 16-bit samples, no padding"
         )
+
+    @property
+    def reads_half_of_the_spectrum(self):
+        """Whether the bands end below the Nyquist frequency of half the sample rate, and all lengths can be halved."""
+        return 4 * self.f_max <= self.sample_rate and all(
+            n % 2 == 0 for n in (self.sample_rate, self.win_length, self.hop_length, self.n_fft)
+        )
+
+    def at_half_rate(self):
+        """Return a front end that takes the waveform at half the sample rate to the same bands of the same frames.
+
+        Sound below its Nyquist frequency gives the same features up to the sampling of the window.
+        """
+        half = LogMel(
+            self.sample_rate // 2,
+            self.win_length // 2,
+            self.hop_length // 2,
+            self.n_fft // 2,
+            self.filters.shape[1],
+            self.f_min,
+            self.f_max,
+            self.log_offset,
+            self.mean,
+            self.std,
+        )
+        half.window *= 2  # half as many samples are summed
+        return half.to(self.window.device)
 
     def n_frames(self, n_samples):
         """Return the number of frames F of a waveform of ``n_samples`` samples."""

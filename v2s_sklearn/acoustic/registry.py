@@ -112,6 +112,8 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
     (16000, 16000, 36)
     """
     if isinstance(acoustic_model, AcousticModel):
+        if acoustic_model.full_rate is not None:
+            return load_acoustic_model(acoustic_model.full_rate, sha256=sha256, device=device).at_half_rate()
         if acoustic_model.source is not None:
             name, digest = acoustic_model.source
             return load_acoustic_model(name, sha256=digest, device=device)

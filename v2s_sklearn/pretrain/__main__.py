@@ -60,6 +60,18 @@ RECIPES = {
         {"channels": (40, 56, 56, 88, 88, 120, 120)},
         TrainingConfig(epochs=18, teachers=("v2sa", "v2sr-base", "v2su")),
     ),
+    "v2st-bands": Recipe(
+        "tcn",
+        {"channels": (40, 56, 56, 88, 88, 120, 120), "band_filters": (16, 16)},
+        TrainingConfig(
+            epochs=18,
+            start_from="v2st-wide",
+            teachers=("v2sa", "v2sr", "v2su"),
+            augmentation=Augmentation(
+                stretch=0.12, shift=0.1, warp=0.06, noise_probability=0.3, n_masks=1, time_mask=14, mel_mask=5
+            ),
+        ),
+    ),
     "v2sr": Recipe(
         "resnet",
         training=TrainingConfig(

@@ -46,3 +46,23 @@ def test_gradient_agrees_with_finite_differences():
     frontend = LogMel(win_length=16, hop_length=8, n_fft=16, n_mels=4, f_max=8000).double()
     waveform = torch.randn(1, 48, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 0.1
     assert torch.autograd.gradcheck(frontend, waveform.requires_grad_())
+
+
+def test_half_the_rate_gives_the_same_features_of_sound_below_its_nyquist_frequency():
+    time = np.arange(16000) / 16000
+    sound = sum(0.05 * np.sin(2 * np.pi * f * time + f) for f in (210, 900, 1730, 3200))
+    full, half = LogMel(), LogMel().at_half_rate()
+    assert half.sample_rate == 8000
+    features = [
+        frontend(torch.from_numpy(audio).float()[None]) for frontend, audio in ((full, sound), (half, sound[::2]))
+    ]
+    assert features[0].shape == features[1].shape
+    assert (features[0] - features[1]).abs().mean() < 0.02
+    loud = features[0] > features[0].mean()
+    assert (features[0] - features[1])[loud].abs().max() < 0.02
+
+
+@pytest.mark.parametrize("options", [{"f_max": 4100}, {"hop_length": 161}])
+def test_what_cannot_be_heard_at_half_the_rate(options):
+    assert LogMel().reads_half_of_the_spectrum
+    assert not LogMel(**options).reads_half_of_the_spectrum

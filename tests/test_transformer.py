@@ -11,9 +11,10 @@ def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
     X = gunpoint[0][:5]
     features = V2SFeatures("tiny", voices=[Voice(900, deviation=300)]).fit(X)
     scaled = torch.from_numpy(((X - X.mean()) / X.std()).astype(np.float32))
-    reprogram = ModulationReprogram(4000, 16000, [Voice(900, deviation=300)])
+    model = load_acoustic_model("tiny").at_half_rate()
+    reprogram = ModulationReprogram(*model.window, [Voice(900, deviation=300)])
     waveforms = reprogram(scaled, torch.full((5,), 150)).detach()[:, 0]
-    expected = load_acoustic_model("tiny").embed(waveforms).numpy()
+    expected = model.embed(waveforms).numpy()
     np.testing.assert_allclose(features.transform(X), expected, atol=5e-3)
 
 

@@ -30,7 +30,7 @@ from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.collection import difference_scale, is_list_collection, pad_collection
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.net import resolve_device
-from v2s_sklearn.reprogram import REPROGRAMMINGS, reprogramming_factories
+from v2s_sklearn.reprogram import DEFAULT_VOICES, REPROGRAMMINGS, VOICES_BESIDE_PLAYBACK, reprogramming_factory
 
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
@@ -186,17 +186,18 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     def _reprogramming_kind(self, model, learned_mapping):
         """Return the input transformation for one acoustic model."""
+        has_playback = model.filters is not None and learned_mapping
         if self.reprogramming == "auto":
-            return "playback" if model.hears_every_shift and learned_mapping else "modulation"
-        if self.reprogramming == "playback" and not (model.hears_every_shift and learned_mapping):
+            return "playback" if has_playback else "modulation"
+        if self.reprogramming == "playback" and not has_playback:
             raise InvalidParameterError(
-                "reprogramming='playback' needs mapping='ridge' and a source that hears every shift, like 'wav2vec', "
-                f"got acoustic_model={self.acoustic_model!r}. Take reprogramming='auto' or 'modulation'."
+                "reprogramming='playback' needs mapping='ridge' and a source with filters on the raw waveform, like "
+                f"'wav2vec', got acoustic_model={self.acoustic_model!r}. Take reprogramming='auto' or 'modulation'."
             )
         return self.reprogramming
 
     def _input_transformations(self, models, data, sample_weight, dropout=0.0, seed=0):
-        """Return the functions that build the input transformations, each with the positions of the models it is for.
+        """Return functions that build the input transformations, each with the positions of the models it is for.
 
         Models with the same window and sample rate hear the same modulated or padded waveforms, with one theta.
         """
@@ -204,19 +205,20 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         for position, (kind, model) in enumerate(zip(self._kinds, models, strict=True)):
             own = position if kind == "playback" else None
             hearers.setdefault((kind, model.window, own), []).append(position)
+        voices = self.voices
+        if voices is None:
+            voices = VOICES_BESIDE_PLAYBACK if "playback" in self._kinds else DEFAULT_VOICES
+        options = {
+            "n_points": int(data["lengths"].max()),
+            "n_replicates": self.n_replicates,
+            "dropout": dropout,
+            "voices": voices,
+            "difference_scale": difference_scale(data, sample_weight),
+            "seed": seed,
+        }
         return [
-            (build, tuple(positions))
+            (reprogramming_factory(kind, window, **options), tuple(positions))
             for (kind, window, _), positions in hearers.items()
-            for build in reprogramming_factories(
-                kind,
-                window,
-                n_points=int(data["lengths"].max()),
-                n_replicates=self.n_replicates,
-                dropout=dropout,
-                voices=self.voices,
-                difference_scale=difference_scale(data, sample_weight),
-                seed=seed,
-            )
         ]
 
     def _to_network_input(self, X):

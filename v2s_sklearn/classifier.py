@@ -16,7 +16,7 @@ from v2s_sklearn.net import (
     compute_embeddings,
     compute_source_probabilities,
     embedding_groups,
-    fit_shares,
+    fit_pooling,
     one_thread_method,
     resolve_device,
 )
@@ -225,8 +225,8 @@ class V2SClassifier(BaseTrainedClassifier):
 
         # Mapping h of source labels to target labels.
         device = resolve_device(self.device)
-        shares = fit_shares(ReprogrammedModel(models, inputs).to(device), data, seed, self._n_jobs)
-        untrained = ReprogrammedModel(models, inputs, shares=shares).to(device)
+        pooling = fit_pooling(ReprogrammedModel(models, inputs).to(device), data, seed)
+        untrained = ReprogrammedModel(models, inputs, pooling=pooling).to(device)
         if self.mapping == "ridge":
             embeddings = compute_embeddings(untrained, data, self._n_jobs)
             mapping = partial(LinearMapping, embedding_groups(untrained, data), self.n_classes_)
@@ -242,7 +242,7 @@ class V2SClassifier(BaseTrainedClassifier):
             "module__acoustics": models,
             "module__inputs": inputs,
             "module__mapping": mapping,
-            "module__shares": shares,
+            "module__pooling": pooling,
         }
         net = self._make_net(ReprogrammedModel, n_waveforms, labels, random_state, **module).initialize()
         if self.mapping == "ridge":

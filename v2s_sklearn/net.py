@@ -15,7 +15,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.pooling import WhitenedShares, fit_whitened_shares
+from v2s_sklearn.pooling import N_CASES, OctavePooling, fit_octaves
 
 # Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
 CHUNK_WAVEFORMS = 64
@@ -35,17 +35,17 @@ class ReprogrammedModel(nn.Module):
         Build an input transformation, without arguments; and the positions of the acoustic models that hear it.
     mapping : callable, optional
         Builds the mapping, without arguments. Without it the module gives embeddings.
-    shares : sequence of pairs of arrays, optional
-        Parameters of `WhitenedShares`, from `fit_shares`, for each layer of each input that is heard at every shift.
+    pooling : sequence of pairs of arrays, optional
+        Parameters of `OctavePooling`, from `fit_pooling`, for each input that is heard at every octave.
     """
 
-    def __init__(self, acoustics, inputs, mapping=None, shares=()):
+    def __init__(self, acoustics, inputs, mapping=None, pooling=()):
         super().__init__()
         # A tuple, so that torch does not register the acoustic models as submodules.
         self._recipe = (acoustics, inputs, mapping)
         self.reprogram = nn.ModuleList(build() for build, _ in inputs)
         self.mapping = mapping() if mapping is not None else None
-        self.shares = nn.ModuleList(WhitenedShares(rotation, levels) for rotation, levels in shares)
+        self.pooling = nn.ModuleList(OctavePooling(kernels, levels) for kernels, levels in pooling)
 
     @property
     def acoustics(self):
@@ -73,18 +73,13 @@ class ReprogrammedModel(nn.Module):
             for position in positions:
                 yield position, acoustics[position], waveforms, reprogram
 
-    def activations_at_every_shift(self, index, series, lengths):
-        """Return the layers of an acoustic model at every sample of input ``index``: list of (B, G, D, S')."""
-        (position,) = self._recipe[1][index][1]
-        return at_every_shift(self.acoustics[position], self.reprogram[index](series, lengths))
-
     def embed_by_model(self, series, lengths):
         """Return the embeddings of all waveforms by each acoustic model: (B, C, T), (B,) to list of (B, D)."""
         embeddings = [[] for _ in self._recipe[0]]
-        shares = iter(self.shares)
+        pooling = iter(self.pooling)
         for position, acoustic, waveforms, reprogram in self.sound(series, lengths):
-            if reprogram.every_shift:
-                embeddings[position] += [next(shares)(layer) for layer in at_every_shift(acoustic, waveforms)]
+            if reprogram.every_octave:
+                embeddings[position].append(next(pooling)(waveforms))
             else:
                 embedding = acoustic.embed(waveforms.flatten(0, 1))
                 embeddings[position].append(embedding.reshape(len(series), -1))
@@ -114,19 +109,13 @@ class ReprogrammedModel(nn.Module):
         return self.mapping(self.embed(series, lengths))
 
 
-def at_every_shift(acoustic, waveforms):
-    """Return the layers of an acoustic model at every sample of the waveforms: (B, G, S) to list of (B, G, D, S')."""
-    layers = acoustic.activations_at_every_shift(acoustic.frontend(waveforms.flatten(0, 1)))
-    return [layer.unflatten(0, waveforms.shape[:2]) for layer in layers]
-
-
 def _rebuild_model(acoustics, inputs, mapping, arrays):
-    shares = [
-        (arrays[name], arrays[name.replace("rotation", "levels")])
+    pooling = [
+        (arrays[name], arrays[name.replace("kernels", "levels")])
         for name in arrays
-        if name.startswith("shares.") and name.endswith("rotation")
+        if name.startswith("pooling.") and name.endswith("kernels")
     ]
-    model = ReprogrammedModel(acoustics, inputs, mapping, shares)
+    model = ReprogrammedModel(acoustics, inputs, mapping, pooling)
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     return model.eval()
 
@@ -284,35 +273,21 @@ def normalise(log_probabilities):
     return torch.softmax(log_probabilities.double(), dim=1)
 
 
-# The pooling of `WhitenedShares` is fitted to so many of the training series, at so many moments, at most.
-N_SHARE_CASES = 64
-N_SHARE_MOMENTS = 8192
+@torch.no_grad()
+def fit_pooling(model, data, seed=0):
+    """Return the parameters of `OctavePooling` for each input that is heard at every octave.
 
-
-def fit_shares(model, data, seed=0, n_jobs=None):
-    """Return the parameters of `WhitenedShares` for each layer of each input that is heard at every shift.
-
-    ``data`` as for :class:`V2SNet`; ``seed`` of the random rotations.
+    ``data`` as for :class:`V2SNet`; ``seed`` of the random channels.
     """
     n_cases = len(data["series"])
-    chosen = np.unique(np.linspace(0, n_cases - 1, min(n_cases, N_SHARE_CASES)).astype(int))
-    data = {name: data[name][chosen] for name in ("series", "lengths")}
-    shares = []
-    for index, reprogram in enumerate(model.reprogram):
-        if reprogram.every_shift:
-            sizes = []
-
-            def moments(series, lengths, index=index, sizes=sizes):
-                layers = model.activations_at_every_shift(index, series, lengths)
-                sizes[:] = [layer.shape[2] for layer in layers]
-                step = -(-len(chosen) * layers[0].shape[3] // N_SHARE_MOMENTS)
-                return torch.cat([layer[..., ::step] for layer in layers], dim=2)
-
-            values = _compute(model, moments, data, n_jobs).transpose(1, 0, 3, 2)  # (G, N, moments, D)
-            values = values.reshape(len(values), -1, values.shape[3])
-            for layer in np.split(values, np.cumsum(sizes)[:-1], axis=2):
-                shares.append(fit_whitened_shares(layer, seed))
-    return shares
+    chosen = np.unique(np.linspace(0, n_cases - 1, min(n_cases, N_CASES)).astype(int))
+    device = next(model.parameters()).device
+    series, lengths = (torch.as_tensor(data[name][chosen]).to(device) for name in ("series", "lengths"))
+    return [
+        fit_octaves(acoustic.filters.double().cpu().numpy(), waveforms, seed)
+        for _, acoustic, waveforms, reprogram in model.sound(series, lengths)
+        if reprogram.every_octave
+    ]
 
 
 def _compute(model, function, data, n_jobs):

@@ -97,7 +97,7 @@ class PadReprogram(nn.Module):
     """
 
     n_voices = 1
-    every_shift = False
+    every_octave = False
 
     def __init__(self, n_samples, n_replicates=1, dropout=0.0, gain=0.1, seed=0):
         super().__init__()
@@ -168,6 +168,8 @@ DEFAULT_VOICES = (
     Voice(1500.0, deviation=500.0, order=1),
     Voice(200.0, loudness=0.7, n_harmonics=10),
 )
+# Beside a source that series are played back to, more voices added nothing.
+VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
 
 
 class ModulationReprogram(nn.Module):
@@ -204,7 +206,7 @@ class ModulationReprogram(nn.Module):
         Zero at first.
     """
 
-    every_shift = False
+    every_octave = False
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
 
@@ -279,19 +281,27 @@ class ModulationReprogram(nn.Module):
         return theta | {name: theta[name] * self.FREQUENCY_UNIT for name in ("carrier", "deviation")}
 
 
-class PlaybackReprogram(nn.Module):
-    """The series itself as the waveform, and its first differences as another one.
+def log_spectrum(waveforms, floor=1e-3):
+    """Return the log power spectra up to the Nyquist frequency, as many values as samples: (..., S) to (..., S).
 
-    For acoustic models with `activations_at_every_shift`. Each series is stretched to one length.
+    ``floor``, a share of the mean power of a waveform, is added before the logarithm; the level does not matter.
+    """
+    n_samples = waveforms.shape[-1]
+    spectrum = torch.fft.rfft(waveforms, 2 * n_samples)[..., 1:]
+    power = spectrum.real.square() + spectrum.imag.square()
+    return torch.log(power / (power.mean(-1, keepdim=True) + 1e-12) + floor)
+
+
+class PlaybackReprogram(nn.Module):
+    """The series itself as the waveform; its differences, its running sum and its log spectrum as three more.
+
+    For the filters of acoustic models on the raw waveform, see `v2s_sklearn.pooling.OctavePooling`. Each series is
+    stretched to one length. The running sum is that of the series without its mean.
 
     Parameters
     ----------
     n_samples : int
         Length S of the waveform.
-    gain : float, default=0.1
-        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for.
-    difference_scale : ndarray of shape (C,), default=1
-        Standard deviation of the first differences of each channel, which they are divided by.
 
     Attributes
     ----------
@@ -299,15 +309,13 @@ class PlaybackReprogram(nn.Module):
         An additive waveform, zero at first.
     """
 
-    n_voices = 2
-    every_shift = True
+    n_voices = 4
+    every_octave = True
     MAX_SAMPLES = 3000
 
-    def __init__(self, n_samples, gain=0.1, difference_scale=1.0):
+    def __init__(self, n_samples):
         super().__init__()
-        self.n_samples, self.gain = n_samples, gain
-        scale = torch.atleast_1d(torch.as_tensor(difference_scale, dtype=torch.float32)).unsqueeze(1)
-        self.register_buffer("difference_scale", scale)  # (C, 1)
+        self.n_samples = n_samples
         self.theta = nn.Parameter(torch.zeros(n_samples))
 
     @staticmethod
@@ -316,12 +324,11 @@ class PlaybackReprogram(nn.Module):
         return PlaybackReprogram.MAX_SAMPLES
 
     def forward(self, series, lengths):
-        """Return the waveforms: (B, C, T), (B,) to (B, V=2 * C, S)."""
-        waveforms = [
-            stretch(points, lengths, self.n_samples)
-            for points in (series, first_differences(series, self.difference_scale))
-        ]
-        return self.gain * (torch.cat(waveforms, dim=1) + self.theta)
+        """Return the waveforms: (B, C, T), (B,) to (B, V=4 * C, S)."""
+        waveforms = stretch(series, lengths, self.n_samples) + self.theta
+        centred = waveforms - waveforms.mean(2, keepdim=True)
+        differences = torch.diff(waveforms, prepend=waveforms[:, :, :1])
+        return torch.cat([waveforms, differences, centred.cumsum(2), log_spectrum(centred)], dim=1)
 
     def theta_numpy(self):
         """Return theta as an array of shape (S,)."""
@@ -331,19 +338,8 @@ class PlaybackReprogram(nn.Module):
 REPROGRAMMINGS = {"pad": PadReprogram, "modulation": ModulationReprogram, "playback": PlaybackReprogram}
 
 
-def playback_sizes(n_points):
-    """Return the lengths of the waveforms in samples, for a series of ``n_points``.
-
-    One sample a time point; and four times slower for a short series, four times faster for a longer one, sixteen times
-    for a long one too, so that the same frozen filters hear finer or coarser shapes.
-    """
-    if n_points < 400:
-        return n_points, 4 * n_points
-    return (n_points, n_points // 4, n_points // 16)[: 2 if n_points < 1600 else 3]
-
-
-def reprogramming_factories(kind, window, *, n_points, n_replicates, dropout, voices, difference_scale, seed):
-    """Return functions without arguments that build the input transformations for an acoustic model.
+def reprogramming_factory(kind, window, *, n_points, n_replicates, dropout, voices, difference_scale, seed):
+    """Return a function without arguments that builds the input transformation for an acoustic model.
 
     Parameters
     ----------
@@ -355,27 +351,21 @@ def reprogramming_factories(kind, window, *, n_points, n_replicates, dropout, vo
     n_replicates, dropout, voices, difference_scale, seed
         See `PadReprogram` and `ModulationReprogram`.
 
-    Returns
-    -------
-    list of callable
-        One; for "playback" one for each length of the waveform.
-
     Raises
     ------
     InvalidParameterError
         If ``voices`` is empty or holds something else.
     """
     if kind == "playback":
-        sizes = playback_sizes(n_points)
-        return [partial(PlaybackReprogram, size, difference_scale=difference_scale) for size in sizes]
+        return partial(PlaybackReprogram, n_points)
     n_samples, sample_rate = window
     options = {"n_samples": n_samples, "n_replicates": n_replicates, "dropout": dropout, "seed": seed}
     if kind == "modulation":
-        voices = DEFAULT_VOICES if voices is None else tuple(voices)
+        voices = tuple(voices)
         wrong = [voice for voice in voices if not isinstance(voice, Voice)]
         if wrong or not voices:
             raise InvalidParameterError(
                 f"voices must be a sequence of at least one v2s_sklearn.reprogram.Voice, got {wrong or list(voices)}."
             )
         options |= {"sample_rate": sample_rate, "voices": voices, "difference_scale": difference_scale}
-    return [partial(REPROGRAMMINGS[kind], **options)]
+    return partial(REPROGRAMMINGS[kind], **options)

@@ -8,7 +8,7 @@ from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.base import BaseV2STransformer
-from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, fit_shares, one_thread_method, resolve_device
+from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, fit_pooling, one_thread_method, resolve_device
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -70,8 +70,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         data = self._to_network_input(X)
         inputs = self._input_transformations(models, data, np.ones(len(X)))
         device = resolve_device(self.device)
-        shares = fit_shares(ReprogrammedModel(models, inputs).to(device), data, n_jobs=self._n_jobs)
-        self._model = ReprogrammedModel(models, inputs, shares=shares).to(device)
+        pooling = fit_pooling(ReprogrammedModel(models, inputs).to(device), data)
+        self._model = ReprogrammedModel(models, inputs, pooling=pooling).to(device)
         silence = np.zeros((1, X[0].shape[0], 1))
         self._n_features_out = self._transform(silence).shape[1]
 

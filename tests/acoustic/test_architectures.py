@@ -91,27 +91,23 @@ def test_fit_and_predict(model, mode, italy):
         assert clf.score(X, y) > 0.7
 
 
-def test_every_shift_holds_the_strided_values():
-    """Without the normalisation over time, whose statistics differ, the values are those of the strided encoder."""
+def test_the_filters_are_the_first_layer_of_the_encoder():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         network = ARCHITECTURES["wav2vec"](source_labels=LABELS, **SMALL["wav2vec"]).eval()
-    for layer in network.encoder:
-        layer.norm = torch.nn.Identity()
-    waveform = waveforms(network, 2)[:, :1500]
-    with torch.no_grad():
-        strided = network.encode(waveform)
-        dense = network.activations_at_every_shift(waveform, n_values=1500)
-        coarse = network.activations_at_every_shift(waveform, n_values=300)
-    field, stride = 1, 1
-    for index, layer in enumerate(network.encoder, start=1):
-        field, stride = field + (layer.conv.kernel_size[0] - 1) * stride, stride * layer.conv.stride[0]
-        if index not in (2, 3):
-            continue
-        expected, values = strided[f"encoder{index}"], dense[index - 2]
-        assert values.shape[2] == 1500
-        # The padding before the waveform is half of each layer's own field.
-        offsets = torch.arange(expected.shape[2]) * stride
-        starts = [n for n in range(field) if torch.allclose(values[:, :, n + offsets], expected, atol=1e-5)]
-        assert len(starts) == 1
-        assert torch.allclose(coarse[index - 2], values[:, :, ::5], atol=1e-5)
+    conv, waveform = network.encoder[0].conv, waveforms(network, 2)
+    heard = waveform.unfold(1, network.filters.shape[1], conv.stride[0]) @ network.filters.T
+    torch.testing.assert_close(heard.transpose(1, 2), conv(waveform.unsqueeze(1)), atol=1e-5, rtol=1e-4)
+
+
+def test_filters_over_neighbouring_bands_start_at_nothing():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        plain = ARCHITECTURES["tcn"](source_labels=LABELS, channels=(4, 6, 8))
+        network = ARCHITECTURES["tcn"](source_labels=LABELS, channels=(4, 6, 8), band_filters=(3, 5))
+    network.load_state_dict(plain.state_dict(), strict=False)
+    plain.freeze(), network.eval()
+    waveform = waveforms(plain, 2)
+    assert torch.equal(network.logits(waveform), plain.logits(waveform))
+    network.logits(waveform).square().sum().backward()
+    assert network.neighbourhoods.projection.weight.grad.abs().sum() > 0

@@ -177,3 +177,19 @@ def test_embeddings_pool_every_layer_over_time():
     assert model.embed(waveform).shape[1] == sum(
         layer.shape[1] * (15 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
     )
+
+
+def test_a_model_at_half_rate_shares_its_weights_and_is_pickled_as_a_reference():
+    model = load_acoustic_model("v2sa")
+    half = model.at_half_rate()
+    assert half.window == (8000, 8000)
+    assert model.window == (16000, 16000)
+    assert all(a is b for a, b in zip(half.parameters(), model.parameters(), strict=True))
+    content = pickle.dumps(half)
+    assert len(content) < 1000
+    again = pickle.loads(content)
+    assert again.full_rate is model
+    assert again.window == half.window
+    assert load_acoustic_model(half).full_rate is model
+    wave = load_acoustic_model("wav2vec")
+    assert wave.at_half_rate() is wave

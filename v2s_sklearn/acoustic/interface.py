@@ -21,6 +21,12 @@ def _at_half_rate(model):
     return model.at_half_rate()
 
 
+def ones_above(values, levels, out=None):
+    """Return 1.0 where values are above levels and 0.0 elsewhere, without gradients; faster than by way of booleans."""
+    values, levels = values.detach(), levels.detach()
+    return torch.gt(values, levels, out=torch.empty_like(values) if out is None else out)
+
+
 def pool_over_time(activation):
     """Return statistics of each channel over time: (B, D, F') to (B, (7 + N_SEGMENTS) D); (B, D) unchanged.
 
@@ -31,19 +37,21 @@ def pool_over_time(activation):
         return activation
     mean, maximum = activation.mean(2, keepdim=True), activation.amax(2, keepdim=True)
     middle = (activation.amin(2, keepdim=True) + maximum) / 2
-    above = activation > mean
+    # torch.std takes ten times as long. The floor keeps the gradient of a constant channel finite.
+    variance = (activation - mean).square().mean(2).clamp(min=1e-12)
+    above = ones_above(activation, mean)
     if activation.shape[2] > 1:
         change = activation.diff(dim=2).abs().mean(2)
-        crossings = (above[:, :, 1:] != above[:, :, :-1]).to(activation).mean(2)
+        crossings = above.diff(dim=2).abs().mean(2)
     else:
         change = crossings = torch.zeros_like(activation[:, :, 0])
     pooled = [
         mean.squeeze(2),
         maximum.squeeze(2),
-        activation.std(2, correction=0),
+        variance.sqrt(),
         change,
-        above.to(activation).mean(2),
-        (activation > middle).to(activation).mean(2),
+        above.mean(2),
+        ones_above(activation, middle).mean(2),
         crossings,
         nn.functional.adaptive_avg_pool1d(activation, N_SEGMENTS).flatten(1),
     ]
@@ -80,8 +88,9 @@ class AcousticModel(nn.Module):
     ----------
     n_classes : int
         Number of source classes K.
-    hears_every_shift : bool
-        Whether the network has `activations_at_every_shift`, for series as waveforms of any length.
+    filters : tensor of shape (D, n) or None
+        Linear filters of n samples that the network starts with on the raw waveform, if it has such; series are played
+        back to them as waveforms of any length.
     source : tuple (str, str) or None
         Name or path, and sha256, of the weights file the model was loaded from. A loaded model is pickled as this
         reference, not as weights.
@@ -89,7 +98,7 @@ class AcousticModel(nn.Module):
         The model whose weights this one shares, see `at_half_rate`.
     """
 
-    hears_every_shift = False
+    filters = None
 
     def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
         super().__init__()
@@ -125,10 +134,6 @@ class AcousticModel(nn.Module):
             ``"logits"``, (B, K).
         """
         raise NotImplementedError(f"{type(self).__name__} must implement activations(features)")
-
-    def activations_at_every_shift(self, features):
-        """Return layers without strides along waveforms of any length: (B, S) to list of (B, D, S')."""
-        raise NotImplementedError(f"{type(self).__name__} has no activations_at_every_shift(features)")
 
     def forward(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""

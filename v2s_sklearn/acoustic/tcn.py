@@ -39,9 +39,9 @@ class ResidualBlock(nn.Module):
 class BandNeighbourhoods(nn.Module):
     """Small filters over time and neighbouring bands, as additional channels: features (B, F, M) to (B, D, F).
 
-    Bands as channels are unordered: a formant that moves by one band looks like another one. Two 3 x 3 convolutions, each
-    at half the frequency resolution, and a projection, which starts at zero so that a network trained without them
-    goes on from where it was.
+    Bands as channels have no order: a formant that moves by one band looks like another one. 3 x 3 convolutions, each
+    to half the frequency resolution, and a projection, which starts at zero so that a network trained without them goes
+    on from where it was.
     """
 
     def __init__(self, n_mels, n_filters, n_out):

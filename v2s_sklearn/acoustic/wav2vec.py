@@ -10,10 +10,6 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 
 # Kernel sizes and strides of the encoder: one latent frame every 160 samples, as in the paper.
 ENCODER = ((10, 5), (8, 4), (4, 2), (4, 2), (4, 2))
-# Layers of the encoder, from 0, that `Wav2Vec.activations_at_every_shift` gives; see benchmarks/NOTES.md.
-SHIFT_LAYERS = (1, 2)
-# The divisors of the stride of the first two layers together.
-SHIFT_STEPS = (1, 2, 4, 5, 10, 20)
 
 
 class NormalisedConv(nn.Module):
@@ -62,10 +58,7 @@ class Wav2Vec(AcousticModel):
     References
     ----------
     .. [1] S. Schneider et al., wav2vec: unsupervised pre-training for speech recognition, Interspeech 2019, section 2.
-    .. [2] J. Long et al., Fully convolutional networks for semantic segmentation, CVPR 2015, section 3.2.
     """
-
-    hears_every_shift = True
 
     def __init__(
         self,
@@ -88,6 +81,11 @@ class Wav2Vec(AcousticModel):
         self.predict = nn.ModuleList(nn.Linear(width, width) for _ in range(n_steps))
         self.output = nn.Linear(2 * width, self.n_classes)
 
+    @property
+    def filters(self):
+        """The filters of the encoder's first layer on the waveform, (D, n)."""
+        return self.encoder[0].conv.weight.squeeze(1)
+
     def encode(self, waveform):
         """Return the values of each layer of both networks, before the rectifiers: (B, S) to a dict of (B, D, F')."""
         # The encoder's first normalisation takes out the level; a clip of silence stays finite.
@@ -102,34 +100,6 @@ class Wav2Vec(AcousticModel):
             x = x + torch.relu(values)
         layers["context"] = x
         return layers
-
-    def activations_at_every_shift(self, features, n_values=512):
-        """Return two layers of the encoder along waveforms of any length: (B, S) to list of (B, D, S').
-
-        Without strides: the convolutions after a stride are dilated by it, which gives the values of the strided
-        encoder at all shifts of the waveform at once [2]_. Zeros stand before and after the waveform. The first
-        layer hears few samples; what the later ones add is not worth their cost.
-
-        Parameters
-        ----------
-        features : tensor of shape (B, S)
-        n_values : int
-            Of a longer waveform only every second, fourth, fifth, tenth or twentieth value is computed, as many as
-            leave at most this number S', if that is enough.
-        """
-        step = next((n for n in SHIFT_STEPS if features.shape[1] <= n * n_values), SHIFT_STEPS[-1])
-        x, layers, dilation = features.unsqueeze(1), [], 1
-        for index, layer in enumerate(self.encoder[: SHIFT_LAYERS[-1] + 1]):
-            conv = layer.conv
-            n_padded = (conv.kernel_size[0] - 1) * dilation
-            x = nn.functional.pad(x, (n_padded // 2, n_padded - n_padded // 2))
-            # The layers after the second have dilations that are multiples of every step.
-            stride = step if index == 1 else 1
-            x = layer.norm(nn.functional.conv1d(x, conv.weight, stride=stride, dilation=dilation))
-            layers.append(x)
-            x = torch.relu(x)
-            dilation = dilation * conv.stride[0] // stride
-        return [layers[index] for index in SHIFT_LAYERS]
 
     def activations(self, features):
         """Return the activations of each layer: waveforms (B, S) to a dict, see `AcousticModel.activations`.

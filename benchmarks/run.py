@@ -5,7 +5,8 @@ python benchmarks/run.py --data-dir FOLDER --classifiers V2S MultiRocketHydra --
 A run whose file is there is skipped, and a file is written whole or not at all, so the command can be killed and
 repeated. Each run has a process of its own, with a set number of threads. The classifier is given the training split to
 fit and the test series to predict, never the test labels. --cv 5 predicts the training split by cross-validation, and
-reads no test split; defaults are chosen from these files.
+reads no test split; defaults are chosen from these files. --per-class 5 fits on five random training cases of each
+class of the default split, drawn by the number of the resample.
 """
 
 import argparse
@@ -19,8 +20,10 @@ from pathlib import Path
 import numpy as np
 from aeon.benchmarking.resampling import stratified_resample_data
 from aeon.datasets import load_classification
+from aeon.transformations.collection.unequal_length import Padder
 from results_file import Result, result_path
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
 
 ROOT = Path(__file__).parent
 
@@ -95,6 +98,14 @@ def load_split(dataset, resample, data_dir):
     return X_train, y_train, X_test, y_test
 
 
+def draw_per_class(X, y, n_cases, seed):
+    """Return ``n_cases`` random cases of each class, all of a class that has fewer."""
+    random_state = np.random.RandomState(seed)
+    chosen = [random_state.permutation(np.flatnonzero(y == label))[:n_cases] for label in np.unique(y)]
+    chosen = np.sort(np.concatenate(chosen))
+    return (X[chosen] if isinstance(X, np.ndarray) else [X[i] for i in chosen]), y[chosen]
+
+
 def set_threads(n_threads):
     """Give every library of this process this number of threads."""
     import numba
@@ -115,6 +126,9 @@ def warm_up(name):
 def fit_and_predict(name, seed, X_train, y_train, X_test):
     """Return probabilities, parameters in words, and the seconds of fit and of predict."""
     classifier = CLASSIFIERS[name](seed)
+    if isinstance(X_train, list) and not classifier.get_tag("capability:unequal_length"):
+        longest = max(case.shape[1] for case in itertools.chain(X_train, X_test))
+        classifier = make_pipeline(Padder(padded_length=longest), classifier)
     started = time.perf_counter()
     classifier.fit(X_train, y_train)
     fitted = time.perf_counter()
@@ -122,9 +136,11 @@ def fit_and_predict(name, seed, X_train, y_train, X_test):
     return probabilities, repr(classifier), fitted - started, time.perf_counter() - fitted
 
 
-def test_run(name, dataset, resample, seed, data_dir):
-    """Return the `Result` of a fit on the training split and a prediction of the test split."""
-    X_train, y_train, X_test, y_test = load_split(dataset, resample, data_dir)
+def test_run(name, dataset, resample, seed, data_dir, per_class=0):
+    """Return the `Result` of a fit on the training split, or some cases a class, and a prediction of the test split."""
+    X_train, y_train, X_test, y_test = load_split(dataset, 0 if per_class else resample, data_dir)
+    if per_class:
+        X_train, y_train = draw_per_class(X_train, y_train, per_class, resample)
     probabilities, parameters, fit_time, predict_time = fit_and_predict(name, seed, X_train, y_train, X_test)
     labels = np.searchsorted(np.unique(y_train), y_test)
     return Result(
@@ -136,7 +152,7 @@ def test_run(name, dataset, resample, seed, data_dir):
         fit_time,
         predict_time,
         parameters=parameters,
-        comment=f"{seed=}",
+        comment=f"{seed=}" + (f" {per_class=}" if per_class else ""),
     )
 
 
@@ -171,7 +187,7 @@ def run(path, name, dataset, resample, seed, options):
     if options.cv:
         result = cross_validation_run(name, dataset, options.cv, seed, options.data_dir)
     else:
-        result = test_run(name, dataset, resample, seed, options.data_dir)
+        result = test_run(name, dataset, resample, seed, options.data_dir, options.per_class)
     result.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result.write(path)
     return result
@@ -196,6 +212,7 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--cv", type=int, default=0, metavar="FOLDS", help="cross-validate on the training split instead"
     )
+    parser.add_argument("--per-class", type=int, default=0, metavar="N", help="few labels; give another --results")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; leave it at 1 where times count")
     parser.add_argument("--threads", type=int, default=1, help="of a run")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
@@ -216,9 +233,10 @@ def main(arguments=None):
         if not path.exists():
             plan[path] = (name, dataset, resample, seed)
     failed = 0
-    # A fresh process a run: no run sees the memory, caches or threads of another.
+    # A fresh process a run: no run sees the memory, caches or threads of another. Not for the many runs of few labels.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    tasks = None if options.per_class else 1
+    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=tasks) as pool:
         futures = {pool.submit(run, path, *what, options): what for path, what in plan.items()}
         for done, future in enumerate(as_completed(futures), start=1):
             name, dataset, resample, seed = futures[future]

@@ -23,15 +23,16 @@ BLOCK_VALUES = 2**18
 
 
 def dilated_patches(waveforms, kernel_size, dilation):
-    """Return the samples under a dilated filter at every shift: (B, S) to a view (B, K, S).
+    """Return the samples under a dilated filter at every shift: (..., S) to a view (..., K, S).
 
     Zeros stand before and after the waveform. Filters times patches is a convolution; torch's own is some twenty times
     slower for one input channel on a CPU.
     """
     reach = (kernel_size - 1) * dilation
     padded = nn.functional.pad(waveforms, (reach // 2, reach - reach // 2))
-    shape = (len(waveforms), kernel_size, waveforms.shape[1])
-    return padded.as_strided(shape, (padded.stride(0), dilation * padded.stride(1), padded.stride(1)))
+    *strides, step = padded.stride()
+    shape = (*waveforms.shape[:-1], kernel_size, waveforms.shape[-1])
+    return padded.as_strided(shape, (*strides, dilation * step, step))
 
 
 def n_octaves(n_samples, kernel_size):
@@ -68,21 +69,32 @@ class OctavePooling(nn.Module):
     @torch.no_grad()  # shares of time have no gradient
     def forward(self, waveforms):
         """Return the shares: (B, G, S) to (B, G * O * M * (Q + 2 * len(GROUP_SIZES)))."""
-        size = max(1, BLOCK_VALUES // (self.kernels.shape[2] * waveforms.shape[2]))
-        return torch.cat([self._pool(block) for block in waveforms.split(size)])
+        n_values = self.kernels.shape[2] * waveforms.shape[2]
+        n_waveforms = min(max(1, BLOCK_VALUES // n_values), waveforms.shape[1])
+        n_cases = max(1, BLOCK_VALUES // (n_values * n_waveforms))
+        parts = [tensor.split(n_waveforms) for tensor in (self.kernels, self.levels)]
+        return torch.cat(
+            [
+                torch.cat(
+                    [_pool(part, *fitted) for part, *fitted in zip(block.split(n_waveforms, 1), *parts, strict=True)], 1
+                )
+                for block in waveforms.split(n_cases)
+            ]
+        )
 
-    def _pool(self, waveforms):
-        pooled = []
-        for waveform, kernels, levels in zip(waveforms.unbind(1), self.kernels, self.levels, strict=True):
-            for octave, (kernel, level) in enumerate(zip(kernels, levels, strict=True)):
-                heard = kernel @ dilated_patches(waveform, kernel.shape[1], 2**octave)
-                flags = torch.empty_like(heard)  # written over and over
-                pooled += [ones_above(heard, one[:, None], out=flags).mean(2) for one in level.unbind(1)]
-                for size in GROUP_SIZES:
-                    groups, wins = heard.unflatten(1, (-1, size)), flags.unflatten(1, (-1, size))
-                    for extreme in (groups.amax(2, keepdim=True), groups.amin(2, keepdim=True)):
-                        pooled.append(torch.eq(groups, extreme, out=wins).mean(3).flatten(1).sqrt())
-        return torch.cat(pooled, dim=1)
+
+def _pool(waveforms, kernels, levels):
+    """Return the shares of a block: (B, G, S), (G, O, M, K), (G, O, M, Q) to (B, ...)."""
+    pooled = []
+    for octave, (kernel, level) in enumerate(zip(kernels.unbind(1), levels.unbind(1), strict=True)):
+        heard = kernel @ dilated_patches(waveforms, kernel.shape[2], 2**octave)  # (B, G, M, S)
+        flags = torch.empty_like(heard)  # written over and over
+        pooled += [ones_above(heard, one.unsqueeze(2), out=flags).mean(3) for one in level.unbind(2)]
+        for size in GROUP_SIZES:
+            groups, wins = heard.unflatten(2, (-1, size)), flags.unflatten(2, (-1, size))
+            for extreme in (groups.amax(3, keepdim=True), groups.amin(3, keepdim=True)):
+                pooled.append(torch.eq(groups, extreme, out=wins).mean(4).flatten(2).sqrt())
+    return torch.cat(pooled, dim=2).flatten(1)
 
 
 def fit_octaves(filters, waveforms, seed):

@@ -103,6 +103,32 @@ def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_te
         assert not (X[:, None] == X_left_out[None]).all((2, 3)).any()
 
 
+def test_few_cases_of_each_class(benchmark, tmp_path, monkeypatch):
+    from results_file import Result
+
+    X, y = load_italy_power_demand(split="train")
+    draws = [benchmark.draw_per_class(X, y, 3, seed) for seed in (0, 0, 1)]
+    assert all(np.bincount(labels.astype(int)).tolist() == [0, 3, 3] for _, labels in draws)
+    assert np.array_equal(draws[0][0], draws[1][0])
+    assert not np.array_equal(draws[0][0], draws[2][0])
+    assert len(benchmark.draw_per_class(X, y, 1000, 0)[0]) == len(X)
+    options = ["--classifiers", "MiniRocket", "--per-class", "3", "--resamples", "0", "1"]
+    assert benchmark.main(arguments(tmp_path, *options)) == 0
+    results = [Result.read(path) for path in sorted(tmp_path.rglob("*.csv"))]
+    assert len(results) == 2
+    assert np.array_equal(results[0].labels, results[1].labels)  # always the default test split
+    assert "per_class=3" in results[0].comment
+
+
+def test_series_of_unequal_length_are_padded_for_those_that_need_it(benchmark, tmp_path):
+    from results_file import Result
+
+    options = ["--datasets", "JapaneseVowels", "--classifiers", "MiniRocket"]
+    assert benchmark.main(arguments(tmp_path, *options)) == 0
+    (path,) = tmp_path.rglob("*.csv")
+    assert Result.read(path).accuracy > 0.9
+
+
 def test_a_failed_run_is_reported_and_leaves_no_file(benchmark, tmp_path, capsys):
     (tmp_path / "Broken").mkdir()
     (tmp_path / "Broken" / "Broken_TRAIN.ts").write_text("nonsense")

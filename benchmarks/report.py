@@ -3,7 +3,8 @@
 python benchmarks/report.py --classifiers V2S MultiRocketHydra MiniRocket [--docs]
 
 Only data sets and resamples that every classifier has are compared. A classifier with several seeds (NAME, NAME-seed1,
-...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram.
+...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram, and
+below it the tables of few labels (results/few_labels/<cases a class>) and of multivariate data (results/multivariate).
 """
 
 import argparse
@@ -160,6 +161,36 @@ def make_report(results, classifiers):
     return "\n\n".join(parts) + "\n"
 
 
+def few_labels_table(folder, classifiers):
+    """Return the mean accuracy by cases a class, with the lead over the best rival: a folder of results for each."""
+    rows = {}
+    for path in sorted(Path(folder).iterdir(), key=lambda path: int(path.name)):
+        results = compared(read_results(path, classifiers), classifiers)
+        accuracy = 100 * by_dataset(results, "accuracy")[classifiers]
+        rows[int(path.name)] = {"data sets": len(accuracy), "draws": results["resample"].nunique(), **accuracy.mean()}
+    table = pd.DataFrame(rows).T.rename_axis("cases a class")
+    table["lead"] = table[classifiers[0]] - table[classifiers[1:]].max(axis=1)
+    return table.astype({"data sets": int, "draws": int})
+
+
+def more_tables(folder, classifiers):
+    """Return the tables of few labels and of multivariate data in Markdown."""
+    few, multivariate = Path(folder) / "few_labels", Path(folder) / "multivariate"
+    parts = []
+    if few.is_dir():
+        parts += [
+            "## Few labels",
+            "Mean accuracy (%) over draws and data sets on the default test splits, fitted on few random cases of each "
+            "class (all of a class that has fewer); lead over the better rival:",
+            to_markdown(few_labels_table(few, classifiers), digits=2),
+        ]
+    if multivariate.is_dir():
+        parts += ["## Multivariate series", "Accuracy (%) on the default split:"]
+        results = compared(read_results(multivariate, classifiers), classifiers)
+        parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
+    return "".join(f"\n{part}\n" for part in parts)
+
+
 def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -179,9 +210,13 @@ def main(arguments=None):
     report = make_report(results, options.classifiers)
     print(report)
     if options.docs:
-        begin, end = "<!-- report: begin -->\n", "<!-- report: end -->"
-        before, rest = DOCS.read_text().split(begin)
-        write_atomically(DOCS, (before + begin + report + end + rest.split(end)[1]).encode())
+        for name, text in (
+            ("report", report),
+            ("more", more_tables(options.results, ["V2S", "MiniRocket", "MultiRocketHydra"])),
+        ):
+            begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+            before, rest = DOCS.read_text().split(begin)
+            write_atomically(DOCS, (before + begin + text + end + rest.split(end)[1]).encode())
         draw_critical_difference(results, options.classifiers, DIAGRAM)
 
 

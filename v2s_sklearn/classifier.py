@@ -36,12 +36,13 @@ class V2SClassifier(BaseTrainedClassifier):
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
     reprogramming : {"auto", "modulation", "playback", "pad"}, default="auto"
         Input transformation. "modulation": voices whose frequency or loudness follows the series; theta is their
-        carriers, deviations and loudness, and an additive waveform. "playback": the series, and its differences, as
-        samples one after another; for "ridge" and sources on the raw waveform, which then hear it at every shift.
+        carriers, deviations and loudness, and an additive waveform. "playback": the series, its differences, its
+        running sum and its spectrum as samples one after another; for "ridge" and sources with filters on the raw
+        waveform, which hear them at every octave.
         "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": "playback" for
         the sources that can, "modulation" for the others.
     voices : sequence of Voice, optional
-        Initial voices of "modulation"; by default `v2s_sklearn.reprogram.DEFAULT_VOICES`.
+        Initial voices of "modulation"; by default `v2s_sklearn.reprogram.DEFAULT_VOICES`, beside "playback" the first.
     n_replicates : int, default=1
         m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
     dropout : float, default=0.0
@@ -73,7 +74,7 @@ class V2SClassifier(BaseTrainedClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Initial theta, rotations of the channels that hear "playback", random mapping, order of the cases, dropout. The
+        Initial theta, mixtures of the filters that hear "playback", random mapping, order of the cases, dropout. The
         same value gives the same bits.
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
@@ -92,9 +93,10 @@ class V2SClassifier(BaseTrainedClassifier):
     net_ : V2SNet
         The fitted skorch net; ``net_.history`` has losses by epoch, ``net_.module_`` the torch module.
     theta_ : ndarray of shape (n_samples,), or dict of ndarray
-        The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive. A list of
-        them if the acoustic models have several windows or sample rates, and for "playback", whose additive waveform
-        stays zero because shares of time have no gradient.
+        The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive, which has
+        half as many samples where the source reads only the lower half of the spectrum. A list of them if the acoustic
+        models have several windows, sample rates or transformations. That of "playback" stays zero: shares of time have
+        no gradient.
     label_mapping_ : ndarray
         (n_classes, floor(K / n_classes)) source classes of each target class (those of several models are counted in a
         row), or, for "ridge", (n_embedding, n_classes) weights.

@@ -1,5 +1,6 @@
 """The report on result files with known outcomes."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -75,3 +76,28 @@ def test_the_command(report, results, capsys):
     assert "90.000" in printed
     with pytest.raises(FileNotFoundError, match="no test results of C"):
         report.main(["--results", str(results), "--classifiers", "C"])
+
+
+def test_few_labels_and_the_docs(report, results, tmp_path, monkeypatch):
+    for n in (10, 2):
+        (tmp_path / "all" / "few_labels").mkdir(parents=True, exist_ok=True)
+        shutil.copytree(results / "A", tmp_path / "all" / "few_labels" / str(n) / "V2S")
+        for rival in ("MiniRocket", "MultiRocketHydra"):
+            shutil.copytree(results / "B", tmp_path / "all" / "few_labels" / str(n) / rival)
+            shutil.copytree(results / "B", tmp_path / "all" / rival, dirs_exist_ok=True)
+    shutil.copytree(results / "A", tmp_path / "all" / "V2S")
+    classifiers = ["V2S", "MiniRocket", "MultiRocketHydra"]
+    table = report.few_labels_table(tmp_path / "all" / "few_labels", classifiers)
+    assert table.index.tolist() == [2, 10]
+    assert table.loc[2, ["data sets", "V2S", "MiniRocket", "lead"]].tolist() == pytest.approx([5, 92, 74, 18])
+
+    docs = tmp_path / "benchmark.md"
+    docs.write_text(
+        "".join(f"{n}\n<!-- {n}: begin -->\nold\n<!-- {n}: end -->\n" for n in ("report", "more")) + "end\n"
+    )
+    monkeypatch.setattr(report, "DOCS", docs)
+    monkeypatch.setattr(report, "draw_critical_difference", lambda results, classifiers, path: None)
+    report.main(["--results", str(tmp_path / "all"), "--classifiers", *classifiers, "--docs"])
+    written = docs.read_text()
+    assert "old" not in written and written.startswith("report\n") and written.endswith("end\n")
+    assert "mean accuracy" in written and "cases a class" in written

@@ -174,9 +174,24 @@ def test_embeddings_pool_every_layer_over_time():
     segments = embedding[:, 7 * n : 15 * n].reshape(2, n, 8)
     np.testing.assert_allclose(segments.mean(2), states.mean(2), atol=0.05)
     np.testing.assert_allclose(embedding[:, 15 * n :], layers["attention"].numpy(), atol=1e-6)
-    assert model.embed(waveform).shape[1] == sum(
-        layer.shape[1] * (15 if layer.ndim == 3 else 1) for name, layer in layers.items() if name != "logits"
-    )
+
+
+def test_layers_are_embedded_and_computed_as_far_as_asked_for(monkeypatch):
+    model = make_tiny_model().freeze()
+    waveform = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0)) * 0.1
+    layers = model.activations(model.frontend(waveform))
+
+    def width(names):
+        return sum(layers[name].shape[1] * (15 if layers[name].ndim == 3 else 1) for name in names)
+
+    assert model.embed(waveform).shape[1] == width(model.embedded_layers)
+    assert model.embed(waveform, ["dense", "conv"]).shape[1] == width(["dense", "conv"])
+    monkeypatch.setattr(model, "lstm2", None)
+    assert model.embed(waveform).shape[1] == width(["conv", "lstm1"])
+    unet = load_acoustic_model("v2su")
+    names = list(unet.activations(unet.frontend(torch.zeros(1, 16000))))
+    assert names[0] == "unet"
+    assert torch.equal(unet.embed(torch.ones(1, 16000)), unet.embed(torch.ones(1, 16000), names[:-1]))
 
 
 def test_a_model_at_half_rate_shares_its_weights_and_is_pickled_as_a_reference():

@@ -70,29 +70,33 @@ class AttentionRNN(AcousticModel):
         self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in zip(widths[:-1], widths[1:], strict=True))
         self.output = nn.Linear(widths[-1], self.n_classes)
 
-    def activations(self, features):
-        """Return the activations of each layer: features (B, F, M) to a dict, see `AcousticModel.activations`.
+    # Behind the first recurrent layer nothing helps series of other kinds; see benchmarks/NOTES.md.
+    embedded_layers = ("conv", "lstm1")
 
-        Keys ``conv`` (B, D, F'), ``lstm1`` and ``lstm2`` (B, 2H, F'), ``attention`` (B, 2H), ``dense`` (B, D) and
+    def layers(self, features):
+        """Yield name and activation of each layer: features (B, F, M), see `AcousticModel.layers`.
+
+        Names ``conv`` (B, D, F'), ``lstm1`` and ``lstm2`` (B, 2H, F'), ``attention`` (B, 2H), ``dense`` (B, D) and
         ``logits`` (B, K).
         """
         conv = self.conv(features.unsqueeze(1))  # (B, D, F', M')
         sequence = conv.permute(0, 2, 1, 3).flatten(2)  # (B, F', D * M')
-        # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
-        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
-            states1, _ = self.lstm1(sequence)
-            states2, _ = self.lstm2(self.dropout(states1))
+        yield "conv", sequence.transpose(1, 2)
+        states1 = self._recur(self.lstm1, sequence)
+        yield "lstm1", states1.transpose(1, 2)
+        states2 = self._recur(self.lstm2, self.dropout(states1))
+        yield "lstm2", states2.transpose(1, 2)
         query = self.query(states2[:, -1])  # (B, 2H)
         scores = torch.einsum("bfh,bh->bf", states2, query) / states2.shape[2] ** 0.5
         attended = torch.einsum("bf,bfh->bh", torch.softmax(scores, dim=1), states2)
+        yield "attention", attended
         dense = self.dropout(attended)
         for layer in self.dense:
             dense = torch.relu(layer(dense))
-        return {
-            "conv": sequence.transpose(1, 2),
-            "lstm1": states1.transpose(1, 2),
-            "lstm2": states2.transpose(1, 2),
-            "attention": attended,
-            "dense": dense,
-            "logits": self.output(dense),
-        }
+        yield "dense", dense
+        yield "logits", self.output(dense)
+
+    def _recur(self, lstm, sequence):
+        # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
+        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+            return lstm(sequence)[0]

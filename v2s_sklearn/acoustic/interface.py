@@ -70,7 +70,8 @@ def bands_as_channels(x, n_values=96):
 class AcousticModel(nn.Module):
     """A source model: 1-D waveforms in, logits of the source classes out.
 
-    A subclass sets ``frontend`` (waveform to features, differentiable) and implements ``activations``. Everything
+    A subclass sets ``frontend`` (waveform to features, differentiable) and implements ``activations`` or, so that they
+    are computed only as far as they are needed, ``layers``. Everything
     else of the project reads a source model through this class only.
 
     Parameters
@@ -88,6 +89,8 @@ class AcousticModel(nn.Module):
     ----------
     n_classes : int
         Number of source classes K.
+    embedded_layers : tuple of str or None
+        The layers that `embed` takes when none are given; None for all but the logits.
     filters : tensor of shape (D, n) or None
         Linear filters of n samples that the network starts with on the raw waveform, if it has such; series are played
         back to them as waveforms of any length.
@@ -99,6 +102,7 @@ class AcousticModel(nn.Module):
     """
 
     filters = None
+    embedded_layers = None
 
     def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
         super().__init__()
@@ -133,7 +137,16 @@ class AcousticModel(nn.Module):
             In the order of computation; (B, D, F') for a layer over time, (B, D) for a pooled one. The last is
             ``"logits"``, (B, K).
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement activations(features)")
+        if type(self).layers is AcousticModel.layers:
+            raise NotImplementedError(f"{type(self).__name__} must implement activations(features)")
+        return dict(self.layers(features))
+
+    def layers(self, features):
+        """Yield name and activation of every layer in the order of computation, which goes no further than asked for.
+
+        As in the dict that `activations` returns.
+        """
+        yield from self.activations(features).items()
 
     def forward(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
@@ -153,16 +166,20 @@ class AcousticModel(nn.Module):
         waveform : tensor of shape (B, S)
             In [-1, 1].
         layers : sequence of str, optional
-            Which layers; all but the logits by default.
+            Which layers; ``embedded_layers`` by default, or all but the logits.
 
         Returns
         -------
         tensor of shape (B, n_embedding)
         """
-        activations = self.activations(self.frontend(waveform))
-        if layers is None:
-            layers = [name for name in activations if name != "logits"]
-        return torch.cat([pool_over_time(activations[name]) for name in layers], dim=1)
+        layers = self.embedded_layers if layers is None else layers
+        pooled = {}
+        for name, activation in self.layers(self.frontend(waveform)):
+            if name != "logits" if layers is None else name in layers:
+                pooled[name] = pool_over_time(activation)
+            if layers is not None and len(pooled) == len(set(layers)):
+                break
+        return torch.cat([pooled[name] for name in layers or pooled], dim=1)
 
     def n_parameters(self):
         """Return the number of weights of the network."""

@@ -78,10 +78,13 @@ class UNetAttentionRNN(AttentionRNN):
         super().__init__(source_labels, **kwargs)
         self.unet = UNet(unet_channels)
 
-    def activations(self, features):
-        """Return the activations of each layer: features (B, F, M) to a dict, see `AcousticModel.activations`.
+    embedded_layers = None
 
-        Keys ``unet`` (B, M, F), the redrawn spectrogram, and those of the attention recurrent network.
+    def layers(self, features):
+        """Yield name and activation of each layer: features (B, F, M), see `AcousticModel.layers`.
+
+        Names ``unet`` (B, M, F), the redrawn spectrogram, and those of the attention recurrent network.
         """
         redrawn = self.unet(features)
-        return {"unet": redrawn.transpose(1, 2)} | super().activations(redrawn)
+        yield "unet", redrawn.transpose(1, 2)
+        yield from super().layers(redrawn)

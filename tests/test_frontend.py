@@ -66,3 +66,9 @@ def test_half_the_rate_gives_the_same_features_of_sound_below_its_nyquist_freque
 def test_what_cannot_be_heard_at_half_the_rate(options):
     assert LogMel().reads_half_of_the_spectrum
     assert not LogMel(**options).reads_half_of_the_spectrum
+
+    class Louder(LogMel):
+        def forward(self, waveform):
+            return super().forward(2 * waveform)
+
+    assert not Louder().reads_half_of_the_spectrum

@@ -111,10 +111,12 @@ class LogMel(nn.Module):
 
     @property
     def reads_half_of_the_spectrum(self):
-        """Whether the bands end below the Nyquist frequency of half the sample rate, and all lengths can be halved."""
-        return 4 * self.f_max <= self.sample_rate and all(
-            n % 2 == 0 for n in (self.sample_rate, self.win_length, self.hop_length, self.n_fft)
-        )
+        """Whether the bands end below the Nyquist frequency of half the sample rate, and all lengths can be halved.
+
+        Never for a subclass, which may do more with the waveform.
+        """
+        lengths = (self.sample_rate, self.win_length, self.hop_length, self.n_fft)
+        return type(self) is LogMel and 4 * self.f_max <= self.sample_rate and all(n % 2 == 0 for n in lengths)
 
     def at_half_rate(self):
         """Return a front end that takes the waveform at half the sample rate to the same bands of the same frames.

@@ -195,9 +195,7 @@ def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=ROOT / "results")
-    parser.add_argument(
-        "--classifiers", nargs="+", default=["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "1NN-DTW"]
-    )
+    parser.add_argument("--classifiers", nargs="+", default=["V2S", "MultiRocketHydra", "MiniRocket", "QUANT"])
     parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
     parser.add_argument("--docs", action="store_true", help="put the report and the diagram into docs/")
     return parser.parse_args(arguments)

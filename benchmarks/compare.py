@@ -9,12 +9,10 @@ as a ratio to MiniRocket's. One seed unless --seeds says more. Nothing is tuned 
 import argparse
 import time
 
-import numba
 import numpy as np
-import torch
 from aeon.classification.convolution_based import MiniRocketClassifier
 from aeon.datasets import load_arrow_head, load_gunpoint, load_italy_power_demand, load_osuleaf
-from threadpoolctl import threadpool_limits
+from run import set_threads
 
 from v2s_sklearn import V2SClassifier
 
@@ -48,21 +46,19 @@ def main():
     parser.add_argument("--datasets", nargs="+", default=list(LOADERS))
     parser.add_argument("--classifiers", nargs="+", default=list(CLASSIFIERS))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    numba.set_num_threads(options.threads)
+    set_threads(options.threads)
     print(f"| data set | {' | '.join(options.classifiers)} |")
     print("|---" * (1 + len(options.classifiers)) + "|")
-    with threadpool_limits(options.threads):
-        for name in options.datasets:
-            data = [*LOADERS[name](split="train"), *LOADERS[name](split="test")]
-            MiniRocketClassifier().fit(data[0][:4], data[1][:4])  # compiles, once a process
-            cells, rival = [], None
-            for label in options.classifiers:
-                runs = np.array([measure(CLASSIFIERS[label](seed), data) for seed in range(options.seeds)])
-                accuracy, seconds = runs.mean(axis=0)
-                rival = rival or seconds
-                cells.append(f"{100 * accuracy:.1f} ({seconds:.1f} s, x {seconds / rival:.1f})")
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    for name in options.datasets:
+        data = [*LOADERS[name](split="train"), *LOADERS[name](split="test")]
+        MiniRocketClassifier().fit(data[0][:4], data[1][:4])  # compiles, once a process
+        cells, rival = [], None
+        for label in options.classifiers:
+            runs = np.array([measure(CLASSIFIERS[label](seed), data) for seed in range(options.seeds)])
+            accuracy, seconds = runs.mean(axis=0)
+            rival = rival or seconds
+            cells.append(f"{100 * accuracy:.1f} ({seconds:.1f} s, x {seconds / rival:.1f})")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

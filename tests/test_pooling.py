@@ -54,9 +54,6 @@ def test_channels_are_white_and_levels_are_quantiles(filters, waveforms):
     kernels, levels = fit_octaves(filters, waveforms, seed=0)
     assert kernels.shape == (2, 4, N_CHANNELS, 10)
     assert levels.shape == (2, 4, N_CHANNELS, len(QUANTILES))
-    for kernel in kernels[:, 2].astype(float):
-        heard = kernel @ dilated_patches(waveforms[:, 0], 10, 4).numpy()
-        assert np.allclose(np.corrcoef(np.hstack(heard)).diagonal(), 1.0)
     heard = torch.from_numpy(kernels[0, 2]) @ dilated_patches(waveforms[:, 0], 10, 4)
     # As many directions as the filters have, each of variance 1: so has every mixture of unit length.
     assert np.allclose(heard.transpose(0, 1).flatten(1).var(1), 1.0, atol=0.05)

@@ -75,15 +75,13 @@ class ReprogrammedModel(nn.Module):
 
     def embed_by_model(self, series, lengths):
         """Return the embeddings of all waveforms by each acoustic model: (B, C, T), (B,) to list of (B, D)."""
-        embeddings = [[] for _ in self._recipe[0]]
-        pooling = iter(self.pooling)
+        embeddings, pooling = {}, iter(self.pooling)
         for position, acoustic, waveforms, reprogram in self.sound(series, lengths):
             if reprogram.every_octave:
-                embeddings[position].append(next(pooling)(waveforms))
+                embeddings[position] = next(pooling)(waveforms)
             else:
-                embedding = acoustic.embed(waveforms.flatten(0, 1))
-                embeddings[position].append(embedding.reshape(len(series), -1))
-        return [torch.cat(one, dim=1) for one in embeddings]
+                embeddings[position] = acoustic.embed(waveforms.flatten(0, 1)).reshape(len(series), -1)
+        return [embeddings[position] for position in sorted(embeddings)]
 
     def embed(self, series, lengths):
         """Return the embeddings of all acoustic models in a row: (B, C, T), (B,) to (B, D)."""

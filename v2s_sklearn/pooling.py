@@ -84,7 +84,7 @@ class OctavePooling(nn.Module):
 
 
 def _pool(waveforms, kernels, levels):
-    """Return the shares of a block: (B, G, S), (G, O, M, K), (G, O, M, Q) to (B, ...)."""
+    """Return the shares: (B, G, S), (G, O, M, K), (G, O, M, Q) to (B, G * O * M * (Q + 2 * len(GROUP_SIZES)))."""
     pooled = []
     for octave, (kernel, level) in enumerate(zip(kernels.unbind(1), levels.unbind(1), strict=True)):
         heard = kernel @ dilated_patches(waveforms, kernel.shape[2], 2**octave)  # (B, G, M, S)

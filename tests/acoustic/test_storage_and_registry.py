@@ -208,3 +208,9 @@ def test_a_model_at_half_rate_shares_its_weights_and_is_pickled_as_a_reference()
     assert load_acoustic_model(half).full_rate is model
     wave = load_acoustic_model("wav2vec")
     assert wave.at_half_rate() is wave
+    # A copy to be trained is pickled with its own weights.
+    trained = half.trainable_copy()
+    with torch.no_grad():
+        trained.output.bias.fill_(7.0)
+    assert torch.all(pickle.loads(pickle.dumps(trained)).output.bias == 7.0)
+    assert not torch.any(model.output.bias == 7.0)

@@ -200,7 +200,7 @@ class AcousticModel(nn.Module):
         # A loaded model inside this one would be copied as a reference, too.
         inner = (module for module in self.modules() if isinstance(module, AcousticModel) and module is not self)
         memo = {id(self): twin} | {id(module): module.trainable_copy() for module in inner}
-        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        twin.__setstate__(copy.deepcopy({**self.__getstate__(), "full_rate": None}, memo))
         twin.source = None
         return twin.requires_grad_(True).eval()
 

@@ -71,10 +71,10 @@ def quant(seed):
 
 
 def nearest_neighbour_dtw(seed):
-    """Return aeon's nearest neighbour by dynamic time warping, without a window."""
-    from aeon.classification.distance_based import KNeighborsTimeSeriesClassifier
+    """Return the nearest neighbour by dynamic time warping, without a window."""
+    from nearest_neighbour import NearestNeighbourDTW
 
-    return KNeighborsTimeSeriesClassifier(distance="dtw")
+    return NearestNeighbourDTW()
 
 
 CLASSIFIERS = {

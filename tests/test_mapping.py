@@ -4,8 +4,14 @@ import torch
 from sklearn.linear_model import Ridge
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
-from v2s_sklearn.ridge import choose_sharpness, solve_ridge
+from v2s_sklearn.mapping import (
+    STANDARDISED_LIMIT,
+    LinearMapping,
+    ManyToOneMapping,
+    frequency_mapping,
+    random_mapping,
+)
+from v2s_sklearn.ridge import calibrate, solve_ridge
 
 
 @pytest.mark.parametrize(("n_target", "size"), [(1, 36), (2, 18), (5, 7), (36, 1)])
@@ -51,35 +57,62 @@ def problem(request):
     labels = rng.integers(0, 3, n)
     x[:, :3] += np.eye(3)[labels]
     weights = rng.uniform(0.5, 3.0, n)
-    return x, np.where(labels[:, None] == np.arange(3), 1.0, -1.0), weights, labels
+    return x, weights, labels
+
+
+def signs(labels):
+    return np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
+
+
+def solve_at(alpha, x, labels, weights):
+    """Solve with one penalty on the weighted mean of the squared errors."""
+    centred = x - weights @ x / weights.sum()
+    return solve_ridge(
+        x, labels, weights, 3, strengths=alpha * weights.sum() / (weights @ centred**2).sum(keepdims=True)
+    )
 
 
 def test_ridge_agrees_with_scikit_learn(problem):
-    x, y, weights, _ = problem
-    ours = solve_ridge(x, y, weights, alphas=np.array([0.3]))
-    theirs = Ridge(alpha=0.3 * weights.sum()).fit(x, y, sample_weight=weights)
+    x, weights, labels = problem
+    ours = solve_at(0.3, x, labels, weights)
+    assert ours.alpha == pytest.approx(0.3)
+    theirs = Ridge(alpha=0.3 * weights.sum()).fit(x, signs(labels), sample_weight=weights)
     np.testing.assert_allclose(ours.coef, theirs.coef_.T, atol=1e-9)
     np.testing.assert_allclose(ours.intercept, theirs.intercept_, atol=1e-9)
 
 
 def test_leave_one_out_scores_are_those_of_refitting(problem):
-    x, y, weights, _ = problem
-    alpha = 0.3
-    scores = solve_ridge(x, y, weights, alphas=np.array([alpha])).loo_scores
+    x, weights, labels = problem
+    scores = solve_at(0.3, x, labels, weights).loo_scores
     for left_out in (0, 7, 29):
         rest = np.arange(len(x)) != left_out
-        model = Ridge(alpha=alpha * weights.sum()).fit(x[rest], y[rest], sample_weight=weights[rest])
+        model = Ridge(alpha=0.3 * weights.sum()).fit(x[rest], signs(labels[rest]), sample_weight=weights[rest])
         np.testing.assert_allclose(scores[left_out], model.predict(x[[left_out]])[0], atol=1e-8)
 
 
-def test_the_strength_with_least_leave_one_out_error_is_chosen(problem):
-    x, y, weights, _ = problem
-    alphas = np.logspace(-3, 3, 7)
-    errors = []
-    for alpha in alphas:
-        scores = solve_ridge(x, y, weights, alphas=np.array([alpha])).loo_scores
-        errors.append(weights @ ((scores - y) ** 2).sum(axis=1))
-    assert solve_ridge(x, y, weights, alphas=alphas).alpha == alphas[np.argmin(errors)]
+def test_the_strength_with_least_leave_one_out_loss_is_chosen(problem):
+    x, weights, labels = problem
+    strengths = np.logspace(-4, 2, 7)
+    each = [solve_ridge(x, labels, weights, 3, strengths=strengths[[i]]) for i in range(7)]
+    losses = [calibrate(ridge.loo_scores, labels, weights)[1] for ridge in each]
+    assert solve_ridge(x, labels, weights, 3, strengths=strengths).alpha == each[np.argmin(losses)].alpha
+
+
+def test_a_class_of_one_case_does_not_choose_the_strength(problem):
+    """Left out, it cannot be found at any strength, and would ask for the greatest."""
+    x, weights, labels = problem
+    x, weights = np.vstack([x, -x[:5]]), np.append(weights, weights[:5])
+    with_singles = solve_ridge(x, np.append(labels, np.arange(3, 8)), weights, 8)
+    counted = with_singles.loo_scores[: len(labels)]
+    assert with_singles.sharpness == calibrate(counted, labels, weights[: len(labels)])[0]
+
+
+def test_one_case_of_each_class_is_told_apart():
+    rng = np.random.default_rng(0)
+    prototypes = rng.normal(size=(40, 200))
+    ridge = solve_ridge(prototypes, np.arange(40), np.ones(40), 40)
+    scores = (prototypes + rng.normal(size=prototypes.shape)) @ ridge.coef + ridge.intercept
+    assert (scores.argmax(axis=1) == np.arange(40)).mean() > 0.95
 
 
 def test_sharpness_falls_with_noise():
@@ -87,32 +120,35 @@ def test_sharpness_falls_with_noise():
     scores = np.where(labels[:, None] == np.arange(2), 1.0, -1.0)
     noisy = scores.copy()
     noisy[:30] *= -1
-    assert choose_sharpness(scores, labels, np.ones(100)) > choose_sharpness(noisy, labels, np.ones(100))
+    (sharp, low), (dull, high) = (calibrate(s, labels, np.ones(100)) for s in (scores, noisy))
+    assert sharp > dull
+    assert low < high
 
 
 def test_few_right_answers_do_not_make_certainty():
     for n in (4, 40, 400):
         labels = np.arange(n) % 3
         scores = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
-        logits = choose_sharpness(scores, labels, np.ones(n)) * scores[0]
+        logits = calibrate(scores, labels, np.ones(n))[0] * scores[0]
         probability = np.exp(logits[0]) / np.exp(logits).sum()
         assert abs(probability - (1 - 1 / (n + 2))) < 0.01
 
 
 def test_linear_mapping_starts_at_the_ridge_solution(problem):
-    x, y, weights, labels = problem
+    x, weights, labels = problem
     mapping = LinearMapping([(x.shape[1], 1)], 3)
     mapping.solve(x, labels, weights)
     mean = weights @ x / weights.sum()
     z = (x - mean) / np.sqrt(weights @ (x - mean) ** 2 / weights.sum())
-    ridge = solve_ridge(z, y, weights)
+    z = np.clip(z, -STANDARDISED_LIMIT, STANDARDISED_LIMIT)
+    ridge = solve_ridge(z, labels, weights, 3)
     logits = mapping.sharpness.item() * (z @ ridge.coef + ridge.intercept)
     expected = torch.log_softmax(torch.from_numpy(logits), dim=1)
     torch.testing.assert_close(mapping(torch.from_numpy(x)).detach(), expected, atol=1e-6, rtol=1e-6)
 
 
 def test_a_value_far_outside_of_training_is_bounded(problem):
-    x, _, weights, labels = problem
+    x, weights, labels = problem
     x[:, 5] = 1.0 + 1e-3 * x[:, 5]
     mapping = LinearMapping([(x.shape[1], 1)], 3)
     mapping.solve(x, labels, weights)
@@ -125,7 +161,7 @@ def test_a_value_far_outside_of_training_is_bounded(problem):
 
 def test_each_waveform_counts_the_same(problem):
     """A model's values given twice, as if it had more of them, are no more than another's given twice."""
-    x, _, weights, labels = problem
+    x, weights, labels = problem
     half = x.shape[1] // 2
     first, second = x[:, :half], x[:, half : 2 * half]
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.ridge import choose_sharpness, solve_ridge
+from v2s_sklearn.ridge import solve_ridge
 
-# Embedding values that hardly vary in training may be thousands of deviations away in a new case.
-STANDARDISED_LIMIT = 10.0
+# In deviations. Outliers weigh less, and a value that hardly varies in training may be thousands away in a new case.
+STANDARDISED_LIMIT = 2.0
 
 
 def labels_per_class(n_source, n_target):
@@ -184,10 +184,9 @@ class LinearMapping(nn.Module):
         np.clip(x, -STANDARDISED_LIMIT, STANDARDISED_LIMIT, out=x)
         factors = self._factors(np.isfinite(scale))
         x *= factors
-        targets = np.where(labels[:, None] == np.arange(len(self.bias)), 1.0, -1.0)
-        ridge = solve_ridge(x, targets, sample_weight)
+        ridge = solve_ridge(x, labels, sample_weight, len(self.bias))
         self.alpha.fill_(ridge.alpha)
-        self.sharpness.fill_(choose_sharpness(ridge.loo_scores, labels, sample_weight))
+        self.sharpness.fill_(ridge.sharpness)
         for target, value in (
             (self.mean, mean),
             (self.scale, scale),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from v2s_sklearn.collection import difference_scale, merge_copies, pad_collection, shorten
+from v2s_sklearn.collection import decorrelation, difference_scale, merge_copies, pad_collection, shorten
 from v2s_sklearn.errors import InvalidSeriesError
 
 
@@ -43,3 +43,16 @@ def test_copies_are_merged_in_any_order():
     assert all((x == y).all() for x, y in zip(X, again, strict=True))
     with pytest.raises(InvalidSeriesError, match="All cases have sample_weight 0"):
         merge_copies([a], np.array([0]), np.zeros(1))
+
+
+def test_decorrelated_channels_stay_near_to_what_they_were():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=5000)
+    channels = np.stack([common, common + 0.5 * rng.normal(size=5000), rng.normal(size=5000)])
+    correlation = np.corrcoef(channels)
+    mixture = decorrelation(correlation, shrinkage=0.0)
+    np.testing.assert_allclose(mixture @ correlation @ mixture.T, np.eye(3), atol=1e-9)
+    assert (np.diag(mixture @ correlation) > 0.8).all()  # correlation with the channel it comes from
+    np.testing.assert_allclose(decorrelation(np.eye(3)), np.eye(3), atol=1e-12)
+    twins = decorrelation(np.ones((2, 2)))  # equal channels: their difference, which is noise, is not blown up
+    assert np.abs(twins @ [1.0, -1.0]).max() < 2

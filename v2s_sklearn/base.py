@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.collection import difference_scale, is_list_collection, pad_collection
+from v2s_sklearn.collection import decorrelation, difference_scale, is_list_collection, pad_collection
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.net import resolve_device
 from v2s_sklearn.reprogram import DEFAULT_VOICES, REPROGRAMMINGS, VOICES_BESIDE_PLAYBACK, reprogramming_factory
@@ -227,20 +227,26 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         mean, scale = self.series_mean_[:, None], self.series_scale_[:, None]
         inside = np.arange(series.shape[2]) < lengths[:, None, None]
         series = np.where(inside, (series - mean) / scale, 0.0)
+        if len(mean) > 1:
+            series = np.einsum("cd,ndt->nct", self.channel_mixture_, series)
         return {"series": series.astype(np.float32), "lengths": lengths.astype(np.int64)}
 
     def _fit_scaling(self, X, sample_weight, standardize=True):
-        """Store the weighted mean and standard deviation of each channel over all cases and time points."""
+        """Store what standardises and decorrelates the channels, by weighted moments over all cases and time points."""
+        n_channels = X[0].shape[0]
         if not standardize:
-            self.series_mean_, self.series_scale_ = np.zeros(X[0].shape[0]), np.ones(X[0].shape[0])
+            self.series_mean_, self.series_scale_ = np.zeros(n_channels), np.ones(n_channels)
+            self.channel_mixture_ = np.eye(n_channels)
             return
         n_points = np.array([case.shape[1] for case in X])
         weights = sample_weight / (sample_weight * n_points).sum()
         mean = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
-        variance = sum(w * ((case - mean[:, None]) ** 2).sum(axis=1) for w, case in zip(weights, X, strict=True))
-        scale = np.sqrt(variance)
+        centred = [case - mean[:, None] for case in X]
+        covariance = sum(w * case @ case.T for w, case in zip(weights, centred, strict=True))
+        scale = np.sqrt(np.diag(covariance))
         scale[scale < 1e-12 * (1 + np.abs(mean))] = 1.0
         self.series_mean_, self.series_scale_ = mean, scale
+        self.channel_mixture_ = decorrelation(covariance / np.outer(scale, scale))
 
 
 class BaseV2SClassifier(BaseV2S, BaseClassifier):

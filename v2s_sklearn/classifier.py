@@ -48,7 +48,7 @@ class V2SClassifier(BaseTrainedClassifier):
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
-        Scale each channel by its mean and standard deviation over the training cases.
+        Scale each channel by its mean and standard deviation over the training cases, and decorrelate the channels.
     mapping : {"ridge", "random", "frequency"}, default="ridge"
         Source to target labels. "ridge": learned, linear on the embeddings, started at the ridge solution. "random" and
         "frequency": the paper's many-to-one mappings, floor(K / n_classes) source classes to each target class.
@@ -104,6 +104,8 @@ class V2SClassifier(BaseTrainedClassifier):
         The frozen source, shared by all estimators of the process.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
+    channel_mixture_ : ndarray of shape (n_channels, n_channels)
+        What decorrelates the scaled channels.
     metadata_ : dict
         aeon's description of the training series.
 

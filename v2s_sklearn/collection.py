@@ -65,6 +65,25 @@ def difference_scale(data, sample_weight):
     return np.where(scale < 1e-6, 1.0, scale)
 
 
+def decorrelation(correlation, shrinkage=0.3):
+    """Return the mixture of standardised channels that is uncorrelated and nearest to them: (C, C) to (C, C).
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (C, C)
+        Of the channels.
+    shrinkage : float, default=0.3
+        Share of the identity in place of the correlation, so that nearly equal channels leave no noise alone.
+
+    References
+    ----------
+    .. [1] A. Kessy, A. Lewin, K. Strimmer, Optimal whitening and decorrelation, The American Statistician 72, 2018
+       (ZCA-cor).
+    """
+    variances, directions = np.linalg.eigh(correlation)
+    return (directions / np.sqrt((1 - shrinkage) * np.maximum(variances, 0.0) + shrinkage)) @ directions.T
+
+
 def merge_copies(X, labels, sample_weight):
     """Merge cases that are the same in series and label, and drop cases without weight.
 

@@ -92,7 +92,7 @@ class TransferClassifier(BaseTrainedClassifier):
     acoustic_model : str, path or AcousticModel, default="v2sa"
         The source model, which is copied: a name from :func:`list_acoustic_models`, a weights file, or a model.
     standardize : bool, default=True
-        Scale each channel by its mean and standard deviation over the training cases.
+        Scale each channel by its mean and standard deviation over the training cases, and decorrelate the channels.
     n_replicates : int, default=10
         m, how many times the series stands in the waveform; fewer where m do not fit.
     max_epochs : int, default=60
@@ -137,6 +137,8 @@ class TransferClassifier(BaseTrainedClassifier):
         The source model, frozen, as it was before.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
+    channel_mixture_ : ndarray of shape (n_channels, n_channels)
+        What decorrelates the scaled channels.
     metadata_ : dict
         aeon's description of the training series.
 

@@ -29,6 +29,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         The frozen source.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
+    channel_mixture_ : ndarray of shape (n_channels, n_channels)
+        What decorrelates the scaled channels.
 
     Examples
     --------

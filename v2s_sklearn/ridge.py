@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 # Shares of the mean squared norm of the features, see benchmarks/NOTES.md.
-STRENGTHS = np.logspace(-4, -1.5, 11)
+STRENGTHS = np.logspace(-6, -1.5, 19)
 SHARPNESS_RANGE = (0.1, 100.0)
 # Of classes with one case each, which calibrate nothing.
 DEFAULT_SHARPNESS = 2.0

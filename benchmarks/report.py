@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "benchmark.md"
 DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
+CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "1NN-DTW"]
 
 
 def read_results(folder, classifiers, split="test"):
@@ -195,7 +196,7 @@ def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=ROOT / "results")
-    parser.add_argument("--classifiers", nargs="+", default=["V2S", "MultiRocketHydra", "MiniRocket", "QUANT"])
+    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS)
     parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
     parser.add_argument("--docs", action="store_true", help="put the report and the diagram into docs/")
     return parser.parse_args(arguments)

@@ -6,7 +6,7 @@ from pathlib import Path
 import aeon.datasets
 import numpy as np
 import pytest
-from aeon.datasets import load_italy_power_demand
+from aeon.datasets import load_arrow_head, load_italy_power_demand
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 DATA = Path(aeon.datasets.__file__).parent / "data"
@@ -136,3 +136,16 @@ def test_a_failed_run_is_reported_and_leaves_no_file(benchmark, tmp_path, capsys
     assert benchmark.main(options) == 1
     assert "MiniRocket Broken resample 0 seed 0: FAILED" in capsys.readouterr().out
     assert list(tmp_path.rglob("*.csv")) == []
+
+
+def test_the_nearest_neighbour_is_that_of_aeon():
+    from aeon.classification.distance_based import KNeighborsTimeSeriesClassifier
+    from nearest_neighbour import NearestNeighbourDTW
+
+    X, y = load_arrow_head(split="train")
+    X_test = load_arrow_head(split="test")[0][:30]
+    y = np.arange(len(y))  # each case a class of its own
+    theirs = KNeighborsTimeSeriesClassifier(distance="dtw", n_neighbors=1).fit(X, y)
+    ours = NearestNeighbourDTW().fit(X, y)
+    np.testing.assert_array_equal(ours.predict(X_test), theirs.predict(X_test))
+    assert ours.predict_proba(X_test).sum() == 30

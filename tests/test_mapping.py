@@ -115,6 +115,13 @@ def test_one_case_of_each_class_is_told_apart():
     assert (scores.argmax(axis=1) == np.arange(40)).mean() > 0.95
 
 
+def test_constant_features_give_the_shares_of_the_classes(problem):
+    _, weights, labels = problem
+    ridge = solve_ridge(np.full((len(labels), 4), 7.0), labels, weights, 3)
+    assert not ridge.coef.any()
+    np.testing.assert_allclose(ridge.intercept, 2 * np.bincount(labels, weights) / weights.sum() - 1)
+
+
 def test_sharpness_falls_with_noise():
     labels = np.tile([0, 1], 50)
     scores = np.where(labels[:, None] == np.arange(2), 1.0, -1.0)

@@ -88,7 +88,7 @@ def solve_ridge(features, labels, weights, n_classes, strengths=STRENGTHS):
 
     counted = np.bincount(labels, minlength=n_classes)[labels] > 1
     best = None
-    for alpha in strengths * eigenvalues.sum():
+    for alpha in strengths * max(eigenvalues.sum(), 1e-12):  # features that are all constant have none
         shrinkage = eigenvalues / (eigenvalues + alpha)
         fitted = left @ (shrinkage[:, None] * projected) / root
         # The second term is the intercept's.

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "benchmark.md"
 DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
-CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "1NN-DTW"]
+CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW"]
 
 
 def read_results(folder, classifiers, split="test"):

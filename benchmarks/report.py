@@ -124,6 +124,7 @@ def draw_critical_difference(results, classifiers, path):
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "the same names in each file"
     from aeon.visualisation import plot_critical_difference
 
     accuracy = by_dataset(results, "accuracy")[classifiers]

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from aeon.datasets import load_classification
+from run import set_threads
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
 
 from v2s_sklearn import V2SClassifier, list_acoustic_models, load_acoustic_model
 from v2s_sklearn.acoustic.storage import write_atomically
@@ -144,25 +144,24 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--docs", action="store_true", help="put the table into docs/acoustic_models.md")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_threads(options.threads)
     rows = []
-    with threadpool_limits(options.threads):
-        for name in options.sources:
-            row = {"name": name} | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
-            for mode, datasets in (("default", DEFAULT_SETS), ("paper", PAPER_SETS)):
-                runs = [
-                    measure_once(
-                        options.results / f"{name}-{mode}-{dataset}.json",
-                        cross_validate,
-                        name,
-                        mode,
-                        dataset,
-                        options.data_dir,
-                    )
-                    for dataset in datasets
-                ]
-                row[mode] = np.mean([run["accuracy"] for run in runs])
-            rows.append(row)
+    for name in options.sources:
+        row = {"name": name} | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
+        for mode, datasets in (("default", DEFAULT_SETS), ("paper", PAPER_SETS)):
+            runs = [
+                measure_once(
+                    options.results / f"{name}-{mode}-{dataset}.json",
+                    cross_validate,
+                    name,
+                    mode,
+                    dataset,
+                    options.data_dir,
+                )
+                for dataset in datasets
+            ]
+            row[mode] = np.mean([run["accuracy"] for run in runs])
+        rows.append(row)
     table = make_table(rows)
     print(table)
     if options.docs:

@@ -98,13 +98,17 @@ def test_the_strength_with_least_leave_one_out_loss_is_chosen(problem):
     assert solve_ridge(x, labels, weights, 3, strengths=strengths).alpha == each[np.argmin(losses)].alpha
 
 
-def test_a_class_of_one_case_does_not_choose_the_strength(problem):
-    """Left out, it cannot be found at any strength, and would ask for the greatest."""
+def test_a_class_of_one_case_chooses_neither_strength_nor_sharpness(problem):
+    """Left out, it cannot be found at any strength, which would ask for a duller answer about all."""
     x, weights, labels = problem
     x, weights = np.vstack([x, -x[:5]]), np.append(weights, weights[:5])
-    with_singles = solve_ridge(x, np.append(labels, np.arange(3, 8)), weights, 8)
-    counted = with_singles.loo_scores[: len(labels)]
-    assert with_singles.sharpness == calibrate(counted, labels, weights[: len(labels)])[0]
+    all_labels, n = np.append(labels, np.arange(3, 8)), len(labels)
+    strengths = np.logspace(-4, 2, 7)
+    each = [solve_ridge(x, all_labels, weights, 8, strengths=strengths[[i]]) for i in range(7)]
+    losses = [calibrate(ridge.loo_scores[:n], labels, weights[:n])[1] for ridge in each]
+    chosen, best = solve_ridge(x, all_labels, weights, 8, strengths=strengths), each[np.argmin(losses)]
+    assert (chosen.alpha, chosen.sharpness) == (best.alpha, best.sharpness)
+    assert chosen.sharpness > 1.05 * calibrate(chosen.loo_scores, all_labels, weights)[0]
 
 
 def test_one_case_of_each_class_is_told_apart():

@@ -34,6 +34,17 @@ def test_scaling_is_that_of_fit(gunpoint):
     assert raw.series_scale_ == [1.0]
 
 
+def test_the_network_hears_decorrelated_channels():
+    X, _ = load_basic_motions(split="train")
+    features = V2SFeatures("tiny").fit(X)
+    channels = (X - features.series_mean_[:, None]) / features.series_scale_[:, None]
+    heard = features._to_network_input(X)["series"]
+    np.testing.assert_allclose(heard, np.matmul(features.channel_mixture_, channels), atol=1e-5)
+    largest = [np.abs(np.corrcoef(np.hstack(list(series))) - np.eye(6)).max() for series in (X, heard)]
+    assert largest[1] < largest[0] / 2
+    np.testing.assert_array_equal(V2SFeatures("tiny", standardize=False).fit(X).channel_mixture_, np.eye(6))
+
+
 def test_bad_parameters(gunpoint):
     with pytest.raises(ValueError, match="'reprogramming' parameter of V2SFeatures.*Got 'fm'"):
         V2SFeatures("tiny", reprogramming="fm").fit(gunpoint[0])

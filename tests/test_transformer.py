@@ -4,7 +4,8 @@ import torch
 from aeon.datasets import load_basic_motions
 
 from v2s_sklearn import V2SFeatures, load_acoustic_model
-from v2s_sklearn.reprogram import ModulationReprogram, Voice
+from v2s_sklearn.views import Voice
+from v2s_sklearn.views.modulation import ModulationReprogram
 
 
 def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
@@ -38,7 +39,7 @@ def test_the_network_hears_decorrelated_channels():
     X, _ = load_basic_motions(split="train")
     features = V2SFeatures("tiny").fit(X)
     channels = (X - features.series_mean_[:, None]) / features.series_scale_[:, None]
-    heard = features._to_network_input(X)["series"]
+    heard = features.scaler_.transform(X)["series"]
     np.testing.assert_allclose(heard, np.matmul(features.channel_mixture_, channels), atol=1e-5)
     largest = [np.abs(np.corrcoef(np.hstack(list(series))) - np.eye(6)).max() for series in (X, heard)]
     assert largest[1] < largest[0] / 2

@@ -1,0 +1,103 @@
+"""Which source model hears a series through which view."""
+
+from dataclasses import dataclass
+
+from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView
+from v2s_sklearn.views.pad import PadView
+from v2s_sklearn.views.playback import PlaybackView
+
+VIEWS = {"pad": PadView, "modulation": ModulationView, "playback": PlaybackView}
+# Chosen on training splits, see benchmarks/NOTES.md.
+MAX_WAVEFORMS = 32
+# Beside a source that series are played back to, more voices added nothing.
+VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
+
+
+def choose_kind(acoustic, reprogramming, learned_mapping):
+    """Return the class of the view of one acoustic model.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model cannot be heard in the way asked for.
+    """
+    if reprogramming == "auto":
+        return PlaybackView if PlaybackView.hears_with(acoustic, learned_mapping) else ModulationView
+    kind = VIEWS[reprogramming]
+    if not kind.hears_with(acoustic, learned_mapping):
+        raise InvalidParameterError(
+            f"reprogramming={reprogramming!r} needs mapping='ridge' and a source with filters on the raw waveform, "
+            f"like 'wav2vec', got {acoustic.source and acoustic.source.name!r}. Take reprogramming='auto' "
+            "or 'modulation'."
+        )
+    return kind
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Views that are still to be fitted.
+
+    Attributes
+    ----------
+    views : tuple of View
+        One of each source, in the order of the sources.
+    max_points : int
+        Time points of a series that all of them can hear.
+    max_channels : int
+        Channels of a series that make at most as many waveforms as there is room for.
+    """
+
+    views: tuple
+    max_points: int
+    max_channels: int
+
+
+def plan_views(
+    acoustics,
+    n_channels,
+    *,
+    max_waveforms=MAX_WAVEFORMS,
+    reprogramming="auto",
+    learned_mapping=True,
+    voices=None,
+    **options,
+):
+    """Return the `Plan` for some acoustic models.
+
+    Models with the same window and sample rate hear the same modulated or padded waveforms, with one theta.
+
+    Parameters
+    ----------
+    acoustics : sequence of AcousticModel
+        Frozen.
+    n_channels : int
+        Of the series.
+    max_waveforms : int, default=32
+        That all views together make of a case, as far as channels can be mixed: one channel is always heard.
+    reprogramming : {"auto", "pad", "modulation", "playback"}
+    learned_mapping : bool
+        Whether the mapping reads embeddings, not source classes.
+    voices : sequence of Voice, optional
+    **options
+        ``n_replicates``, ``dropout`` and ``seed``, see the views.
+
+    Raises
+    ------
+    InvalidParameterError
+        See `choose_kind`, and if ``voices`` is empty or holds something else.
+    """
+    kinds = [choose_kind(acoustic, reprogramming, learned_mapping) for acoustic in acoustics]
+    if voices is None:
+        voices = VOICES_BESIDE_PLAYBACK if PlaybackView in kinds else DEFAULT_VOICES
+    options["voices"] = voices
+    views, shared = [], {}
+    for kind, acoustic in zip(kinds, acoustics, strict=True):
+        view = kind(acoustic, **{name: options[name] for name in kind.options if name in options})
+        view.transformation = shared.setdefault((kind, view.acoustic.window), view.transformation)
+        views.append(view)
+    max_channels = n_channels
+    while max_channels > 1 and sum(view.n_waveforms_of(max_channels) for view in views) > max_waveforms:
+        max_channels -= 1
+    max_points = min(kind.max_points(acoustic, max_channels) for kind, acoustic in zip(kinds, acoustics, strict=True))
+    return Plan(tuple(views), max_points, max_channels)

@@ -22,7 +22,9 @@ def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
 def test_one_set_of_features_for_each_voice_and_channel():
     X, _ = load_basic_motions(split="train")
     one = V2SFeatures("tiny", voices=[Voice(900)]).fit_transform(X[:4, :1]).shape[1]
-    assert V2SFeatures("tiny", voices=[Voice(900), Voice(500)]).fit_transform(X[:4]).shape == (4, 2 * 6 * one)
+    two_voices = {"acoustic_model": "tiny", "voices": [Voice(900), Voice(500)]}
+    assert V2SFeatures(**two_voices).fit_transform(X[:4, :3]).shape == (4, 2 * 3 * one)
+    assert V2SFeatures(**two_voices).fit_transform(X[:4]).shape == (4, 2 * 4 * one)  # four mixtures of six channels
 
 
 def test_scaling_is_that_of_fit(gunpoint):

@@ -23,7 +23,7 @@ from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mappi
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
-from v2s_sklearn.views import MAX_WAVEFORMS, plan_views
+from v2s_sklearn.views import plan_views
 
 
 class V2SClassifier(BaseV2SClassifier):
@@ -48,10 +48,9 @@ class V2SClassifier(BaseV2SClassifier):
         Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the first.
     n_replicates : int, default=1
         m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
-    max_waveforms : int, default=32
-        Waveforms that are made of a case at most. Of the default's five for each channel: more than six channels are
-        mixed at random to six, so that cost is bounded. One channel is always heard in full. Not for "pad", where the
-        channels share one waveform.
+    max_channels : int, default=16
+        Channels of a series that are heard; more are mixed at random to this many, so that cost is bounded: the default
+        makes at most 4 waveforms of each for wav2vec's filters, and 4 of all for v2sa.
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
@@ -150,7 +149,7 @@ class V2SClassifier(BaseV2SClassifier):
         reprogramming="auto",
         voices=None,
         n_replicates=1,
-        max_waveforms=MAX_WAVEFORMS,
+        max_channels=16,
         dropout=0.0,
         standardize=True,
         mapping="ridge",
@@ -172,7 +171,7 @@ class V2SClassifier(BaseV2SClassifier):
         self.reprogramming = reprogramming
         self.voices = voices
         self.n_replicates = n_replicates
-        self.max_waveforms = max_waveforms
+        self.max_channels = max_channels
         self.dropout = dropout
         self.standardize = standardize
         self.mapping = mapping
@@ -243,8 +242,7 @@ class V2SClassifier(BaseV2SClassifier):
         # Input transformation H(x; theta): the views through which the sources hear a series.
         plan = plan_views(
             models,
-            n_channels=X[0].shape[0],
-            max_waveforms=self.max_waveforms,
+            n_channels=min(X[0].shape[0], self.max_channels),
             reprogramming=self.reprogramming,
             learned_mapping=self.mapping == "ridge",
             voices=self.voices,
@@ -252,7 +250,7 @@ class V2SClassifier(BaseV2SClassifier):
             dropout=self.dropout,
             seed=seed,
         )
-        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, plan.max_channels, seed).fit(X, sample_weight)
+        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels, seed).fit(X, sample_weight)
         data = self.scaler_.transform(X)
         views = [view.to(device).fit(**data, sample_weight=sample_weight) for view in plan.views]
         network = ReprogrammedModel(views).to(device)

@@ -82,7 +82,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         "reprogramming": [StrOptions({"auto", *VIEWS})],
         "voices": ["array-like", None],
         "n_replicates": [Interval(Integral, 1, None, closed="left")],
-        "max_waveforms": [Interval(Integral, 1, None, closed="left")],
+        "max_channels": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
         "device": [str, torch.device],
         "n_jobs": [Integral, None],

@@ -6,6 +6,7 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 import numpy as np
 
 from v2s_sklearn.tables import shorten
+from v2s_sklearn.views.waveforms import orthonormal_mixture
 
 # Cases scaled at a time, so that no copy of all of X is made in double precision.
 BLOCK_CASES = 256
@@ -59,8 +60,7 @@ class SeriesScaler:
         if self.standardize:
             self._standardize(X, sample_weight)
         if self.max_channels is not None and n_channels > self.max_channels:
-            directions = np.random.RandomState(self.seed).normal(size=(n_channels, self.max_channels))
-            self.mixture_ = np.linalg.qr(directions)[0].T @ self.mixture_
+            self.mixture_ = orthonormal_mixture(self.max_channels, n_channels, self.seed) @ self.mixture_
         return self
 
     def _standardize(self, X, sample_weight):

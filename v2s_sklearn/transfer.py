@@ -160,7 +160,7 @@ class TransferClassifier(BaseV2SClassifier):
     _parameter_constraints = {
         name: constraint
         for name, constraint in {**BaseV2SClassifier._parameter_constraints, **TRAINING_CONSTRAINTS}.items()
-        if name not in ("reprogramming", "voices", "max_waveforms")
+        if name not in ("reprogramming", "voices", "max_channels")
     } | {
         "acoustic_model": [str, Path, AcousticModel],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],

@@ -11,7 +11,7 @@ from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, one_thread_method, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.views import MAX_WAVEFORMS, plan_views
+from v2s_sklearn.views import plan_views
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -21,7 +21,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     Parameters
     ----------
-    acoustic_model, reprogramming, voices, n_replicates, max_waveforms, standardize, device, n_jobs
+    acoustic_model, reprogramming, voices, n_replicates, max_channels, standardize, device, n_jobs
         See :class:`V2SClassifier`.
 
     Attributes
@@ -53,7 +53,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         reprogramming="auto",
         voices=None,
         n_replicates=1,
-        max_waveforms=MAX_WAVEFORMS,
+        max_channels=16,
         standardize=True,
         device="auto",
         n_jobs=1,
@@ -62,7 +62,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.reprogramming = reprogramming
         self.voices = voices
         self.n_replicates = n_replicates
-        self.max_waveforms = max_waveforms
+        self.max_channels = max_channels
         self.standardize = standardize
         self.device = device
         self.n_jobs = n_jobs
@@ -77,13 +77,12 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.acoustic_model_ = models[0] if len(models) == 1 else models
         plan = plan_views(
             models,
-            n_channels=X[0].shape[0],
-            max_waveforms=self.max_waveforms,
+            n_channels=min(X[0].shape[0], self.max_channels),
             reprogramming=self.reprogramming,
             voices=self.voices,
             n_replicates=self.n_replicates,
         )
-        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, plan.max_channels).fit(X)
+        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels).fit(X)
         data = self.scaler_.transform(X)
         self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
         self._n_features_out = sum(view.n_features for view in self._network.views)

@@ -29,10 +29,10 @@ def waveforms():
     return torch.randn(20, 2, 120, generator=torch.Generator().manual_seed(0)).cumsum(2)
 
 
-def split_pooled(pooled, n_waveforms, n_octaves_):
+def split_pooled(pooled, n_waveforms, n_octaves_, n_mixtures=N_MIXTURES[0]):
     """Return shares (B, G, O, Q, M) and wins (B, G, O, ...) of pooled values."""
     pooled = pooled.reshape(len(pooled), n_waveforms, n_octaves_, -1)
-    n_shares = len(QUANTILES) * N_MIXTURES
+    n_shares = len(QUANTILES) * n_mixtures
     shares, wins = pooled[..., :n_shares], pooled[..., n_shares:]
     return shares.unflatten(-1, (len(QUANTILES), -1)), wins.unflatten(-1, (len(GROUP_SIZES), 2, -1))
 
@@ -52,8 +52,8 @@ def test_octaves_as_long_as_the_filter_fits():
 
 def test_channels_are_white_and_levels_are_quantiles(filters, waveforms):
     kernels, levels = fit_octaves(filters, waveforms.unsqueeze(2), seed=0)
-    assert kernels.shape == (2, 4, N_MIXTURES, 10)
-    assert levels.shape == (2, 4, N_MIXTURES, len(QUANTILES))
+    assert kernels.shape == (2, 4, N_MIXTURES[0], 10)
+    assert levels.shape == (2, 4, N_MIXTURES[0], len(QUANTILES))
     heard = torch.from_numpy(kernels[0, 2]) @ dilated_patches(waveforms[:, 0], 10, 4)
     # As many directions as the filters have, each of variance 1: so has every mixture of unit length.
     assert np.allclose(heard.transpose(0, 1).flatten(1).var(1), 1.0, atol=0.05)
@@ -105,12 +105,12 @@ def test_a_single_point_and_constant_series(series, filters):
 def test_mixtures_hear_several_channels_with_as_many_values(filters):
     series = torch.randn(20, 1, 5, 120, generator=torch.Generator().manual_seed(0)).cumsum(3)
     kernels, levels = fit_octaves(filters, series, seed=0)
-    assert kernels.shape == (1, 4, N_MIXTURES, 5 * 10)
-    members = np.abs(kernels.reshape(4, N_MIXTURES, 5, 10)).max(axis=3) > 0
+    assert kernels.shape == (1, 4, N_MIXTURES[1], 5 * 10)
+    members = np.abs(kernels.reshape(4, N_MIXTURES[1], 5, 10)).max(axis=3) > 0
     assert set(members.sum(axis=2).ravel()) == {1, 2, 3, 4, 5}
     assert members.any(axis=1).all()
     pooling = OctavePooling(kernels, levels)
-    shares, _ = split_pooled(pooling(series), 1, 4)
+    shares, _ = split_pooled(pooling(series), 1, 4, N_MIXTURES[1])
     for quantile, mean in zip(QUANTILES, shares.mean(0).permute(2, 0, 1, 3), strict=True):
         assert torch.allclose(mean, torch.tensor(1 - quantile), atol=0.02)
     # By hand: the sum over the channels of what their filters say.

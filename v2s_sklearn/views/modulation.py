@@ -13,7 +13,7 @@ from torch import nn
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import SeededDropout, stretch
+from v2s_sklearn.views.waveforms import SeededDropout, orthonormal_mixture, stretch
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class ModulationReprogram(ArrayModule):
     """Modulation of voices by the series; theta is what makes up the voices, and an additive waveform.
 
     The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that
-    the acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own.
+    the acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own; of more than
+    ``MAX_SOUNDED`` channels as many random mixtures are.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ class ModulationReprogram(ArrayModule):
     dropout : float, default=0.0
         Share of the additive waveform set to zero in a training step.
     seed : int, default=0
-        Of the dropout.
+        Of the dropout and the mixtures.
 
     Attributes
     ----------
@@ -103,9 +104,14 @@ class ModulationReprogram(ArrayModule):
     loudness : Parameter of shape (V,)
     additive : Parameter of shape (S,)
         Zero at first.
+    mixture : tensor of shape (MAX_SOUNDED, C) or None
+        What is sounded of many channels.
     difference_scale : tensor of shape (C, 1)
-        Standard deviation of the first differences of each channel, which voices of order 1 are divided by.
+        Standard deviation of the first differences of each sounded channel, which voices of order 1 are divided by.
     """
+
+    # Chosen on training splits, see benchmarks/NOTES.md.
+    MAX_SOUNDED = 4
 
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
@@ -123,17 +129,23 @@ class ModulationReprogram(ArrayModule):
         super().__init__()
         self.n_samples, self.sample_rate = n_samples, sample_rate
         self.amplitude, self.n_replicates = amplitude, n_replicates
+        self.seed = seed
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
         self.orders = [voice.order for voice in voices]
         self.register_buffer("difference_scale", torch.ones(1, 1))  # (C, 1)
+        self.register_buffer("mixture", None)
         self.carrier = nn.Parameter(torch.tensor([float(v.carrier) for v in voices]) / self.FREQUENCY_UNIT)
         self.deviation = nn.Parameter(torch.tensor([float(v.deviation) for v in voices]) / self.FREQUENCY_UNIT)
         self.loudness = nn.Parameter(torch.tensor([float(v.loudness) for v in voices]))
         self.additive = nn.Parameter(torch.zeros(n_samples))
 
     def fit(self, series, lengths, sample_weight=None):
-        """Take the spread of the first differences: arrays (N, C, T), (N,) and (N,); return self."""
+        """Choose the mixtures, take the spread of first differences: arrays (N, C, T), (N,) and (N,); return self."""
+        if series.shape[1] > self.MAX_SOUNDED:
+            mixture = orthonormal_mixture(self.MAX_SOUNDED, series.shape[1], self.seed).astype(np.float32)
+            series = np.einsum("mc,nct->nmt", mixture, series)
+            self.mixture = torch.from_numpy(mixture).to(self.additive.device)
         scale = torch.from_numpy(difference_scale(series, lengths, sample_weight)).unsqueeze(1)
         self.difference_scale = scale.to(self.difference_scale)
         return self
@@ -160,8 +172,10 @@ class ModulationReprogram(ArrayModule):
         return self.amplitude * loudness * tone
 
     def forward(self, series, lengths):
-        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * C, S)."""
+        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * min(C, MAX_SOUNDED), S)."""
         part = -(-self.n_samples // self.n_replicates)
+        if self.mixture is not None:
+            series = torch.einsum("mc,bct->bmt", self.mixture, series)
         contours = {}
         for order in set(self.orders):
             points = first_differences(series, self.difference_scale) if order else series
@@ -204,10 +218,6 @@ class ModulationView(View):
             *acoustic.window, check_voices(voices), n_replicates=n_replicates, dropout=dropout, seed=seed
         )
         super().__init__(acoustic, transformation)
-
-    def n_waveforms_of(self, n_channels):
-        """Return how many waveforms are made of a case: each channel is sounded by each voice."""
-        return n_channels * len(self.transformation.orders)
 
     @classmethod
     def max_points(cls, acoustic, n_channels):

@@ -11,7 +11,8 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import ones_above
 from v2s_sklearn.arrays import ArrayModule
 
-N_MIXTURES = 64
+# Of the filters on one channel, and on several; chosen on training splits, see benchmarks/NOTES.md.
+N_MIXTURES = (64, 128)
 # Channels that one mixture hears at most.
 MAX_MEMBERS = 9
 QUANTILES = (0.1, 0.5, 0.9)
@@ -133,7 +134,8 @@ def fit_octaves(filters, waveforms, seed):
 
 def _fit_mixtures(filters, patches, random_state):
     """Return the kernels (M, C * K) and levels (M, Q) of one kind at one octave: C patches (N, K, S)."""
-    shares = _draw_members(N_MIXTURES, len(patches), random_state)
+    n_mixtures = N_MIXTURES[len(patches) > 1]
+    shares = _draw_members(n_mixtures, len(patches), random_state)
     kernels, heard = [], 0.0
     for patch, share in zip(patches, shares.T, strict=True):
         step = -(-len(patch) * patch.shape[2] // N_MOMENTS)
@@ -143,7 +145,7 @@ def _fit_mixtures(filters, patches, random_state):
         kept = variances >= LEAST_VARIANCE * variances[-1]
         kept[:-1] &= variances[-1] > 0
         scale = np.sqrt(np.maximum(variances[kept], 1e-30))
-        mixture = random_state.normal(size=(len(scale), N_MIXTURES))
+        mixture = random_state.normal(size=(len(scale), n_mixtures))
         mixture /= np.linalg.norm(mixture, axis=0)
         kernels.append(share[:, None] * (((directions[:, kept] / scale) @ mixture).T @ filters))
         heard = heard + kernels[-1] @ moments.T

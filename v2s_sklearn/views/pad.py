@@ -94,10 +94,6 @@ class PadView(View):
     def __init__(self, acoustic, *, n_replicates=1, dropout=0.0, seed=0):
         super().__init__(acoustic, PadReprogram(acoustic.n_samples, n_replicates, dropout, seed=seed))
 
-    def n_waveforms_of(self, n_channels):
-        """Return 1: the channels follow one another."""
-        return 1
-
     @classmethod
     def max_points(cls, acoustic, n_channels):
         """Return how many time points of a series fit; half of the window is left to theta."""

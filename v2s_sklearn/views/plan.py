@@ -8,8 +8,6 @@ from v2s_sklearn.views.pad import PadView
 from v2s_sklearn.views.playback import PlaybackView
 
 VIEWS = {"pad": PadView, "modulation": ModulationView, "playback": PlaybackView}
-# Chosen on training splits, see benchmarks/NOTES.md.
-MAX_WAVEFORMS = 32
 # Beside a source that series are played back to, more voices added nothing.
 VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
 
@@ -44,20 +42,16 @@ class Plan:
         One of each source, in the order of the sources.
     max_points : int
         Time points of a series that all of them can hear.
-    max_channels : int
-        Channels of a series that make at most as many waveforms as there is room for.
     """
 
     views: tuple
     max_points: int
-    max_channels: int
 
 
 def plan_views(
     acoustics,
     n_channels,
     *,
-    max_waveforms=MAX_WAVEFORMS,
     reprogramming="auto",
     learned_mapping=True,
     voices=None,
@@ -72,9 +66,7 @@ def plan_views(
     acoustics : sequence of AcousticModel
         Frozen.
     n_channels : int
-        Of the series.
-    max_waveforms : int, default=32
-        That all views together make of a case, as far as channels can be mixed: one channel is always heard.
+        Of the scaled series.
     reprogramming : {"auto", "pad", "modulation", "playback"}
     learned_mapping : bool
         Whether the mapping reads embeddings, not source classes.
@@ -96,8 +88,5 @@ def plan_views(
         view = kind(acoustic, **{name: options[name] for name in kind.options if name in options})
         view.transformation = shared.setdefault((kind, view.acoustic.window), view.transformation)
         views.append(view)
-    max_channels = n_channels
-    while max_channels > 1 and sum(view.n_waveforms_of(max_channels) for view in views) > max_waveforms:
-        max_channels -= 1
-    max_points = min(kind.max_points(acoustic, max_channels) for kind, acoustic in zip(kinds, acoustics, strict=True))
-    return Plan(tuple(views), max_points, max_channels)
+    max_points = min(kind.max_points(acoustic, n_channels) for kind, acoustic in zip(kinds, acoustics, strict=True))
+    return Plan(tuple(views), max_points)

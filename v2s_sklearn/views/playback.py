@@ -84,10 +84,6 @@ class PlaybackView(View):
         """Return whether the model has filters on the raw waveform and the mapping reads embeddings."""
         return acoustic.filters is not None and learned_mapping
 
-    def n_waveforms_of(self, n_channels):
-        """Return how many waveforms are made of a case: four of each channel."""
-        return self.N_KINDS * n_channels
-
     @classmethod
     def max_points(cls, acoustic, n_channels):
         """Return how many time points of a series are heard, whatever the window of the acoustic model."""

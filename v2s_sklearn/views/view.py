@@ -58,10 +58,6 @@ class View(ArrayModule):
         """Return how many time points of a series fit."""
         raise NotImplementedError
 
-    def n_waveforms_of(self, n_channels):
-        """Return how many waveforms G are made of a case of ``n_channels`` channels."""
-        raise NotImplementedError
-
     @property
     def acoustic(self):
         """The frozen acoustic model, on the device of theta."""
@@ -90,18 +86,21 @@ class View(ArrayModule):
         self._fit_pooling(series, lengths)
         return self
 
+    @torch.no_grad()
+    def _silence(self):
+        n_channels, n_points = self._shape
+        return self.waveforms(np.zeros((1, n_channels, n_points), dtype=np.float32), np.array([n_points]))
+
     @property
     def n_waveforms(self):
         """Number of waveforms G of a case like those of fit."""
-        return self.n_waveforms_of(self._shape[0])
+        return self._silence().shape[1]
 
     @property
     @torch.no_grad()
     def n_features(self):
         """Size D of the embedding of a case like those of fit."""
-        n_channels, n_points = self._shape
-        silence = self.waveforms(np.zeros((1, n_channels, n_points), dtype=np.float32), np.array([n_points]))
-        return self.embed(silence).shape[1]
+        return self.embed(self._silence()).shape[1]
 
     def _fit_pooling(self, series, lengths):
         """Learn the pooling; the base has nothing to learn."""

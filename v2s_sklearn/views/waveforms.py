@@ -5,6 +5,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples.
 A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds its number of points.
 """
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,6 +31,12 @@ def stretch(series, lengths, n_samples):
         fraction = (position - left).to(series.dtype)
         stretched[rows] = torch.lerp(points.index_select(2, left), points.index_select(2, right), fraction)
     return stretched
+
+
+def orthonormal_mixture(n_mixed, n_channels, seed):
+    """Return random orthonormal directions, (n_mixed, n_channels), which mix channels to fewer."""
+    directions = np.random.RandomState(seed).normal(size=(n_channels, n_mixed))
+    return np.linalg.qr(directions)[0].T
 
 
 class SeededDropout(nn.Module):

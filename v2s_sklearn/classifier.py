@@ -15,13 +15,13 @@ from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
     compute_embeddings,
     compute_source_probabilities,
-    one_thread_method,
     predict_proba,
     resolve_device,
 )
 from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
 from v2s_sklearn.views import plan_views
 
@@ -225,7 +225,7 @@ class V2SClassifier(BaseV2SClassifier):
         }
         return cls(**(settings | overrides))
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
         self._validate_params()
@@ -277,7 +277,7 @@ class V2SClassifier(BaseV2SClassifier):
                 mapping.solve(compute_embeddings(network, data, device, self._n_jobs), labels, sample_weight)
         self.net_ = net
 
-    @one_thread_method
+    @one_thread()
     def _predict_proba(self, X):
         return predict_proba(self.net_, X, self.scaler_)
 

@@ -1,52 +1,21 @@
-"""Running a frozen module on many cases: constant chunks, one thread, blocks of cases.
+"""Running a frozen module on many cases: constant chunks, workers, blocks of cases.
 
 Shape legend: N cases, G waveforms of a case.
 """
 
-from functools import cache, wraps
-
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from threadpoolctl import ThreadpoolController
 
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.threads import one_thread
 
 # Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
 CHUNK_WAVEFORMS = 64
+# Chunks that one worker computes at a time.
+TASK_CHUNKS = 4
 # Cases that are scaled and computed at a time in prediction.
 BLOCK_CASES = 4096
-
-
-@cache
-def _thread_pools():
-    return ThreadpoolController()
-
-
-def one_thread(user_api=None):
-    """Return a context in which torch and BLAS compute in one thread, restored at its end.
-
-    The order of summation, and with it the last bits, depends on the number of threads; and the small matrices of these
-    models gain little from more. ``n_jobs`` runs whole chunks side by side instead.
-
-    Parameters
-    ----------
-    user_api : {"openmp", "blas"}, optional
-        Limit these libraries only. OpenMP's setting, torch's, belongs to the calling thread.
-    """
-    torch.get_num_threads()  # torch sets its number of threads at a thread's first use, and would undo the limit
-    return _thread_pools().limit(limits=1, user_api=user_api)
-
-
-def one_thread_method(method):
-    """Decorate a method to run within `one_thread`."""
-
-    @wraps(method)
-    def limited(*args, **kwargs):
-        with one_thread():
-            return method(*args, **kwargs)
-
-    return limited
 
 
 def in_constant_chunks(function, data, chunk_size, n_jobs=None):
@@ -63,23 +32,33 @@ def in_constant_chunks(function, data, chunk_size, n_jobs=None):
         Each (N, ...).
     chunk_size : int
     n_jobs : int, optional
-        Threads, in joblib's meaning.
+        In joblib's meaning: threads, or the workers of the backend that `joblib.parallel_config` sets.
 
     Returns
     -------
     tensor of shape (N, ...)
     """
     n_cases = len(next(iter(data.values())))
+    n_task = TASK_CHUNKS * chunk_size
+    tasks = (
+        {name: values[start : start + n_task] for name, values in data.items()} for start in range(0, n_cases, n_task)
+    )
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    return torch.cat(parallel(delayed(_run_chunks)(function, task, chunk_size) for task in tasks))
 
-    def compute(start):
-        index = torch.arange(start, start + chunk_size)
-        index = torch.where(index < n_cases, index, start)
-        with torch.no_grad(), one_thread("openmp"):
+
+@one_thread()
+def _run_chunks(function, data, chunk_size):
+    """Return the results for the cases of a task, chunk by chunk."""
+    n_cases = len(next(iter(data.values())))
+    results = []
+    with torch.no_grad():
+        for start in range(0, n_cases, chunk_size):
+            index = torch.arange(start, start + chunk_size)
+            index = torch.where(index < n_cases, index, start)
             result = function(**{name: values[index.to(values.device)] for name, values in data.items()})
-        return result[: n_cases - start]
-
-    starts = range(0, n_cases, chunk_size)
-    return torch.cat(Parallel(n_jobs=n_jobs, prefer="threads")(delayed(compute)(start) for start in starts))
+            results.append(result[: n_cases - start])
+    return torch.cat(results)
 
 
 def chunk_size(n_waveforms):

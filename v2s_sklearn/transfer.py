@@ -17,8 +17,9 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.inference import one_thread_method, predict_proba, resolve_device
+from v2s_sklearn.inference import predict_proba, resolve_device
 from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
 from v2s_sklearn.views.pad import PadReprogram, PadView
 
@@ -210,7 +211,7 @@ class TransferClassifier(BaseV2SClassifier):
         tags.classifier_tags.poor_score = True
         return tags
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y, sample_weight=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
@@ -223,7 +224,7 @@ class TransferClassifier(BaseV2SClassifier):
         module = FineTunedModel(self.acoustic_model_, self.n_replicates, self.n_classes_).to(device)
         self.net_ = make_net(self, module, labels, check_random_state(self.random_state)).partial_fit(data, labels)
 
-    @one_thread_method
+    @one_thread()
     def _predict_proba(self, X):
         return predict_proba(self.net_, X, self.scaler_)
 

@@ -8,9 +8,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.contract import BaseV2STransformer
-from v2s_sklearn.inference import compute_embeddings, in_blocks, one_thread_method, resolve_device
+from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
 from v2s_sklearn.views import plan_views
 
 
@@ -68,7 +69,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.n_jobs = n_jobs
         super().__init__()
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
@@ -87,7 +88,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
         self._n_features_out = sum(view.n_features for view in self._network.views)
 
-    @one_thread_method
+    @one_thread()
     def _transform(self, X, y=None):
         device = next(self._network.parameters()).device
 

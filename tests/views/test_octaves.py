@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from v2s_sklearn.views.mixtures import GROUP_SIZES, QUANTILES
 from v2s_sklearn.views.octaves import (
-    GROUP_SIZES,
     N_MIXTURES,
-    QUANTILES,
     OctavePooling,
     dilated_patches,
     fit_octaves,

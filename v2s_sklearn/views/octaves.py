@@ -8,19 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.acoustic.interface import ones_above
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
 # Of the filters on one channel, and on several; chosen on training splits, see benchmarks/NOTES.md.
 N_MIXTURES = (64, 128)
-# Channels that one mixture hears at most.
-MAX_MEMBERS = 9
-QUANTILES = (0.1, 0.5, 0.9)
-GROUP_SIZES = (8, 16)
-# Fitted to so many moments of the training series at most.
-N_MOMENTS = 4096
-# Directions in which the filters answer with less than this share of the largest variance are left out.
-LEAST_VARIANCE = 1e-5
 # So many values are computed at a time: what fits into a processor's cache.
 BLOCK_VALUES = 2**18
 
@@ -47,9 +39,8 @@ class OctavePooling(ArrayModule):
     """Pooling of a filter bank over waveforms played once, twice, four times ... as fast.
 
     At each octave the filters, and the channels of the series, are mixed at random to signals that are white over the
-    training series, see `fit_octaves`; so the number of values does not grow with the channels. Of each mixture the
-    share of the time above each of its levels is taken [1]_, and, in groups of mixtures, the square root of the share
-    of the time in which it is the largest and the smallest of its group [2]_.
+    training series, see `fit_octaves`; so the number of values does not grow with the channels. The mixtures are pooled
+    by `shares_and_wins`.
 
     Parameters
     ----------
@@ -57,11 +48,6 @@ class OctavePooling(ArrayModule):
         From `fit_octaves`.
     levels : ndarray of shape (G, O, M, Q)
         From `fit_octaves`.
-
-    References
-    ----------
-    .. [1] A. Dempster et al., MiniRocket, KDD 2021, section 3 (proportion of positive values).
-    .. [2] A. Dempster et al., Hydra, Data Mining and Knowledge Discovery 2023, section 3 (competing kernels).
     """
 
     def __init__(self, kernels, levels):
@@ -71,7 +57,7 @@ class OctavePooling(ArrayModule):
 
     @torch.no_grad()  # shares of time have no gradient
     def forward(self, waveforms):
-        """Return the shares: (B, G, C, S) to (B, G * O * M * (Q + 2 * len(GROUP_SIZES)))."""
+        """Return the pooled mixtures, kind by kind: (B, G, C, S) to (B, G * O * M * N_POOLED)."""
         n_values = self.kernels.shape[2] * waveforms.shape[3]
         n_kinds = min(max(1, BLOCK_VALUES // n_values), waveforms.shape[1])
         n_cases = max(1, BLOCK_VALUES // (n_values * n_kinds))
@@ -87,17 +73,12 @@ class OctavePooling(ArrayModule):
 
 
 def _pool(waveforms, kernels, levels):
-    """Return the shares of all kinds, as `OctavePooling` does: (B, G, C, S), (G, O, M, C * K), (G, O, M, Q)."""
+    """Return the pooled mixtures of all kinds: (B, G, C, S), (G, O, M, C * K), (G, O, M, Q) to (B, ...)."""
     kernel_size = kernels.shape[3] // waveforms.shape[2]
     pooled = []
     for octave, (kernel, level) in enumerate(zip(kernels.unbind(1), levels.unbind(1), strict=True)):
         heard = kernel @ dilated_patches(waveforms, kernel_size, 2**octave).flatten(2, 3)  # (B, G, M, S)
-        flags = torch.empty_like(heard)  # written over and over
-        pooled += [ones_above(heard, one.unsqueeze(2), out=flags).mean(3) for one in level.unbind(2)]
-        for size in GROUP_SIZES:
-            groups, wins = heard.unflatten(2, (-1, size)), flags.unflatten(2, (-1, size))
-            for extreme in (groups.amax(3, keepdim=True), groups.amin(3, keepdim=True)):
-                pooled.append(torch.eq(groups, extreme, out=wins).mean(4).flatten(2).sqrt())
+        pooled.append(shares_and_wins(heard, level))
     return torch.cat(pooled, dim=2).flatten(1)
 
 
@@ -121,49 +102,10 @@ def fit_octaves(filters, waveforms, seed):
         Quantiles of the mixtures.
     """
     random_state = np.random.RandomState(seed)
-    n_kinds, _, n_samples = waveforms.shape[1:]
-    fitted = [
-        _fit_mixtures(
-            filters, [dilated_patches(one, filters.shape[1], 2**octave) for one in kind.unbind(1)], random_state
-        )
-        for kind in waveforms.unbind(1)
-        for octave in range(n_octaves(n_samples, filters.shape[1]))
-    ]
+    n_kinds, n_channels, n_samples = waveforms.shape[1:]
+    fitted = []
+    for kind in waveforms.unbind(1):
+        for octave in range(n_octaves(n_samples, filters.shape[1])):
+            patches = [dilated_patches(channel, filters.shape[1], 2**octave) for channel in kind.unbind(1)]
+            fitted.append(fit_mixtures(patches, N_MIXTURES[n_channels > 1], random_state, filters))
     return tuple(np.stack(part).reshape(n_kinds, -1, *part[0].shape) for part in zip(*fitted, strict=True))
-
-
-def _fit_mixtures(filters, patches, random_state):
-    """Return the kernels (M, C * K) and levels (M, Q) of one kind at one octave: C patches (N, K, S)."""
-    n_mixtures = N_MIXTURES[len(patches) > 1]
-    shares = _draw_members(n_mixtures, len(patches), random_state)
-    kernels, heard = [], 0.0
-    for patch, share in zip(patches, shares.T, strict=True):
-        step = -(-len(patch) * patch.shape[2] // N_MOMENTS)
-        moments = patch.transpose(1, 2).flatten(0, 1)[::step].double().cpu().numpy()
-        answers = (moments - moments.mean(axis=0)) @ filters.T
-        variances, directions = np.linalg.eigh(answers.T @ answers / len(answers))
-        kept = variances >= LEAST_VARIANCE * variances[-1]
-        kept[:-1] &= variances[-1] > 0
-        scale = np.sqrt(np.maximum(variances[kept], 1e-30))
-        mixture = random_state.normal(size=(len(scale), n_mixtures))
-        mixture /= np.linalg.norm(mixture, axis=0)
-        kernels.append(share[:, None] * (((directions[:, kept] / scale) @ mixture).T @ filters))
-        heard = heard + kernels[-1] @ moments.T
-    ranks = np.round(np.array(QUANTILES) * (heard.shape[1] - 1)).astype(int)
-    levels = np.sort(heard.astype(np.float32), axis=1)[:, ranks]
-    return np.concatenate(kernels, axis=1).astype(np.float32), levels
-
-
-def _draw_members(n_mixtures, n_channels, random_state):
-    """Return the weight of each channel in each mixture, (M, C): of 1 to `MAX_MEMBERS` random ones, evenly in octaves.
-
-    As the multivariate MiniRocket draws them; the squares of a mixture's weights sum to 1.
-    """
-    if n_channels == 1:
-        return np.ones((n_mixtures, 1))
-    most = np.log2(min(n_channels, MAX_MEMBERS) + 1)
-    shares = np.zeros((n_mixtures, n_channels))
-    for row in shares:
-        n_members = int(2 ** random_state.uniform(0, most))
-        row[random_state.permutation(n_channels)[:n_members]] = n_members**-0.5
-    return shares

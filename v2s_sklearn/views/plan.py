@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.views.contour import ContourView
 from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView
 from v2s_sklearn.views.pad import PadView
 from v2s_sklearn.views.playback import PlaybackView
 
-VIEWS = {"pad": PadView, "modulation": ModulationView, "playback": PlaybackView}
+# With reprogramming="auto" a source is heard through the first that can.
+VIEWS = {"contour": ContourView, "playback": PlaybackView, "modulation": ModulationView, "pad": PadView}
 # Beside a source that series are played back to, more voices added nothing.
 VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
 
 
 def choose_kind(acoustic, reprogramming, learned_mapping):
-    """Return the class of the view of one acoustic model.
+    """Return the class of the view of one acoustic model: with "auto" the first of ``VIEWS`` that can hear with it.
 
     Raises
     ------
@@ -21,13 +23,13 @@ def choose_kind(acoustic, reprogramming, learned_mapping):
         If the model cannot be heard in the way asked for.
     """
     if reprogramming == "auto":
-        return PlaybackView if PlaybackView.hears_with(acoustic, learned_mapping) else ModulationView
+        return next(kind for kind in VIEWS.values() if kind.hears_with(acoustic, learned_mapping))
     kind = VIEWS[reprogramming]
     if not kind.hears_with(acoustic, learned_mapping):
         raise InvalidParameterError(
-            f"reprogramming={reprogramming!r} needs mapping='ridge' and a source with filters on the raw waveform, "
-            f"like 'wav2vec', got {acoustic.source and acoustic.source.name!r}. Take reprogramming='auto' "
-            "or 'modulation'."
+            f"reprogramming={reprogramming!r} needs {kind.needs}; {acoustic.source and acoustic.source.name!r} "
+            f"cannot be heard so with mapping={'ridge' if learned_mapping else 'random or frequency'}. Take "
+            "reprogramming='auto' or 'modulation'."
         )
     return kind
 
@@ -67,7 +69,7 @@ def plan_views(
         Frozen.
     n_channels : int
         Of the scaled series.
-    reprogramming : {"auto", "pad", "modulation", "playback"}
+    reprogramming : "auto" or a key of ``VIEWS``
     learned_mapping : bool
         Whether the mapping reads embeddings, not source classes.
     voices : sequence of Voice, optional

@@ -69,6 +69,7 @@ class PlaybackView(View):
     """
 
     options = ("seed",)
+    needs = "mapping='ridge' and a source with filters on the raw waveform, like 'wav2vec'"
     MAX_POINTS = 3000
     # The pooling is fitted to so many of the training series at most.
     N_CASES = 64
@@ -96,6 +97,13 @@ class PlaybackView(View):
         filters = self.acoustic.filters.double().cpu().numpy()
         fitted = fit_octaves(filters, waveforms.unflatten(1, (self.N_KINDS, -1)), self.seed)
         self.pooling = OctavePooling(*fitted).to(waveforms.device)
+
+    def blocks(self):
+        """Return all kinds of waveforms together and each apart, each a view to the mapping."""
+        size = self.n_features // self.N_KINDS
+        kinds = ("series", "differences", "running sum", "spectrum")
+        apart = {f"playback {kind}": slice(i * size, (i + 1) * size) for i, kind in enumerate(kinds)}
+        return {"playback": slice(0, self.n_features)} | apart
 
     def embed(self, waveforms):
         """Return the pooled answers of the filters: (B, G, S) to (B, D)."""

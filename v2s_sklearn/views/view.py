@@ -40,6 +40,8 @@ class View(ArrayModule):
 
     #: Keyword arguments of the constructor that `plan_views` passes on.
     options = ()
+    #: What it needs of mapping and source, for the error where it has not got it.
+    needs = "nothing"
 
     def __init__(self, acoustic, transformation):
         super().__init__()
@@ -104,6 +106,10 @@ class View(ArrayModule):
 
     def _fit_pooling(self, series, lengths):
         """Learn the pooling; the base has nothing to learn."""
+
+    def blocks(self):
+        """Return the parts of the embedding that a stacked mapping takes for a view each: a dict of name to slice."""
+        return {type(self).__name__.removesuffix("View").lower(): slice(0, self.n_features)}
 
     def waveforms(self, series, lengths):
         """Return what the model hears: (B, C, T), (B,) to (B, G, S)."""

@@ -9,8 +9,9 @@ from threadpoolctl import ThreadpoolController
 
 
 @cache
-def _thread_pools():
-    return ThreadpoolController()
+def _thread_pools(user_api):
+    # Selected first: a limit on some of the libraries would restore the others, too.
+    return ThreadpoolController().select(user_api=user_api)
 
 
 class one_thread(ContextDecorator):
@@ -34,9 +35,9 @@ class one_thread(ContextDecorator):
         torch.get_num_threads()  # torch sets its number of threads at a thread's first use, and would undo the limit
         with self._lock:
             if one_thread._n_inside == 0:
-                one_thread._blas = _thread_pools().limit(limits=1, user_api="blas")
+                one_thread._blas = _thread_pools("blas").limit(limits=1)
             one_thread._n_inside += 1
-        self._openmp = _thread_pools().limit(limits=1, user_api="openmp")
+        self._openmp = _thread_pools("openmp").limit(limits=1)
         return self
 
     def __exit__(self, *exception):

@@ -32,16 +32,13 @@ def test_the_last_of_many_threads_restores_what_was():
             with one_thread():
                 seen.append(blas_threads() | {torch.get_num_threads()})
 
-    limits = threadpool_limits(2)  # as a context it would not let other threads change BLAS
-    try:
+    with threadpool_limits(2):
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert blas_threads() == {2}
-    finally:
-        limits.restore_original_limits()
     assert len(seen) == 160
     assert all(numbers == {1} for numbers in seen)
 

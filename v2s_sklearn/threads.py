@@ -5,13 +5,18 @@ from contextlib import ContextDecorator
 from functools import cache
 
 import torch
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 
 @cache
 def _thread_pools(user_api):
     # Selected first: a limit on some of the libraries would restore the others, too.
     return ThreadpoolController().select(user_api=user_api)
+
+
+def _claim_blas():
+    """Let any thread change the setting of OpenBLAS, which threadpoolctl leaves to the one that changed it first."""
+    getattr(OpenBLASController, "clear_controlling_thread", lambda: None)()
 
 
 class one_thread(ContextDecorator):
@@ -35,6 +40,7 @@ class one_thread(ContextDecorator):
         torch.get_num_threads()  # torch sets its number of threads at a thread's first use, and would undo the limit
         with self._lock:
             if one_thread._n_inside == 0:
+                _claim_blas()
                 one_thread._blas = _thread_pools("blas").limit(limits=1)
             one_thread._n_inside += 1
         self._openmp = _thread_pools("openmp").limit(limits=1)
@@ -45,4 +51,6 @@ class one_thread(ContextDecorator):
         with self._lock:
             one_thread._n_inside -= 1
             if one_thread._n_inside == 0:
+                _claim_blas()
                 one_thread._blas.restore_original_limits()
+                _claim_blas()

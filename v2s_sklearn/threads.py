@@ -16,7 +16,7 @@ def _thread_pools(user_api):
 
 def _claim_blas():
     """Let any thread change the setting of OpenBLAS, which threadpoolctl leaves to the one that changed it first."""
-    getattr(OpenBLASController, "clear_controlling_thread", lambda: None)()
+    getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)(force=True)
 
 
 class one_thread(ContextDecorator):

@@ -7,6 +7,7 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -233,7 +234,7 @@ class V2SClassifier(BaseTrainedClassifier):
         untrained = ReprogrammedModel(models, inputs, pooling=pooling).to(device)
         if self.mapping == "ridge":
             embeddings = compute_embeddings(untrained, data, self._n_jobs)
-            mapping = partial(LinearMapping, embedding_groups(untrained, data), self.n_classes_)
+            mapping = partial(LinearMapping, _stack_views(untrained, data), self.n_classes_)
         elif self.mapping == "random":
             assignment = random_mapping(sum(model.n_classes for model in models), self.n_classes_, random_state)
             mapping = partial(ManyToOneMapping, assignment)
@@ -276,3 +277,22 @@ class V2SClassifier(BaseTrainedClassifier):
         if "net_" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet: call fit first.")
         return self.net_.module_
+
+
+def _stack_views(model, data):
+    """Return the views of `LinearMapping`: each source, and of playback also each of its four kinds of waveform."""
+    plays = {position: reprogram.every_octave for position, _, _, reprogram in model.sound(*_first_case(model, data))}
+    views, start = [], 0
+    for position, (n_values, _) in enumerate(embedding_groups(model, data)):
+        views.append((f"source {position}", slice(start, start + n_values)))
+        if plays[position]:
+            quarter = n_values // 4
+            for kind, name in enumerate(("series", "differences", "running sum", "spectrum")):
+                views.append((f"source {position} {name}", slice(start + kind * quarter, start + (kind + 1) * quarter)))
+        start += n_values
+    return views
+
+
+def _first_case(model, data):
+    device = next(model.parameters()).device
+    return (torch.as_tensor(data[name][:1]).to(device) for name in ("series", "lengths"))

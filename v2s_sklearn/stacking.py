@@ -44,7 +44,7 @@ class StackedRidge:
     alpha, sharpness : ndarray of shape (V,)
         Of each ridge, see `v2s_sklearn.ridge.RidgeSolution`; 0 and 1 of a view in which nothing varies.
     stack_weights : ndarray of shape (V,)
-        From `stack_weights`; 0 of a view in which nothing varies.
+        From `stack_weights`; 0 of a view in which nothing varies, beside others that do.
     """
 
     mean: np.ndarray

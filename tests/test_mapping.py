@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
 
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.mapping import (
@@ -11,7 +10,8 @@ from v2s_sklearn.mapping import (
     frequency_mapping,
     random_mapping,
 )
-from v2s_sklearn.ridge import calibrate, solve_ridge
+from v2s_sklearn.ridge import solve_ridge
+from v2s_sklearn.stacking import solve_stack
 
 
 @pytest.mark.parametrize(("n_target", "size"), [(1, 36), (2, 18), (5, 7), (36, 1)])
@@ -60,94 +60,9 @@ def problem(request):
     return x, weights, labels
 
 
-def signs(labels):
-    return np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
-
-
-def solve_at(alpha, x, labels, weights):
-    """Solve with one penalty on the weighted mean of the squared errors."""
-    centred = x - weights @ x / weights.sum()
-    return solve_ridge(
-        x, labels, weights, 3, strengths=alpha * weights.sum() / (weights @ centred**2).sum(keepdims=True)
-    )
-
-
-def test_ridge_agrees_with_scikit_learn(problem):
+def test_of_one_view_linear_mapping_starts_at_the_ridge_solution(problem):
     x, weights, labels = problem
-    ours = solve_at(0.3, x, labels, weights)
-    assert ours.alpha == pytest.approx(0.3)
-    theirs = Ridge(alpha=0.3 * weights.sum()).fit(x, signs(labels), sample_weight=weights)
-    np.testing.assert_allclose(ours.coef, theirs.coef_.T, atol=1e-9)
-    np.testing.assert_allclose(ours.intercept, theirs.intercept_, atol=1e-9)
-
-
-def test_leave_one_out_scores_are_those_of_refitting(problem):
-    x, weights, labels = problem
-    scores = solve_at(0.3, x, labels, weights).loo_scores
-    for left_out in (0, 7, 29):
-        rest = np.arange(len(x)) != left_out
-        model = Ridge(alpha=0.3 * weights.sum()).fit(x[rest], signs(labels[rest]), sample_weight=weights[rest])
-        np.testing.assert_allclose(scores[left_out], model.predict(x[[left_out]])[0], atol=1e-8)
-
-
-def test_the_strength_with_least_leave_one_out_loss_is_chosen(problem):
-    x, weights, labels = problem
-    strengths = np.logspace(-4, 2, 7)
-    each = [solve_ridge(x, labels, weights, 3, strengths=strengths[[i]]) for i in range(7)]
-    losses = [calibrate(ridge.loo_scores, labels, weights)[1] for ridge in each]
-    assert solve_ridge(x, labels, weights, 3, strengths=strengths).alpha == each[np.argmin(losses)].alpha
-
-
-def test_a_class_of_one_case_chooses_neither_strength_nor_sharpness(problem):
-    """Left out, it cannot be found at any strength, which would ask for a duller answer about all."""
-    x, weights, labels = problem
-    x, weights = np.vstack([x, -x[:5]]), np.append(weights, weights[:5])
-    all_labels, n = np.append(labels, np.arange(3, 8)), len(labels)
-    strengths = np.logspace(-4, 2, 7)
-    each = [solve_ridge(x, all_labels, weights, 8, strengths=strengths[[i]]) for i in range(7)]
-    losses = [calibrate(ridge.loo_scores[:n], labels, weights[:n])[1] for ridge in each]
-    chosen, best = solve_ridge(x, all_labels, weights, 8, strengths=strengths), each[np.argmin(losses)]
-    assert (chosen.alpha, chosen.sharpness) == (best.alpha, best.sharpness)
-    assert chosen.sharpness > 1.05 * calibrate(chosen.loo_scores, all_labels, weights)[0]
-
-
-def test_one_case_of_each_class_is_told_apart():
-    rng = np.random.default_rng(0)
-    prototypes = rng.normal(size=(40, 200))
-    ridge = solve_ridge(prototypes, np.arange(40), np.ones(40), 40)
-    scores = (prototypes + rng.normal(size=prototypes.shape)) @ ridge.coef + ridge.intercept
-    assert (scores.argmax(axis=1) == np.arange(40)).mean() > 0.95
-
-
-def test_constant_features_give_the_shares_of_the_classes(problem):
-    _, weights, labels = problem
-    ridge = solve_ridge(np.full((len(labels), 4), 7.0), labels, weights, 3)
-    assert not ridge.coef.any()
-    np.testing.assert_allclose(ridge.intercept, 2 * np.bincount(labels, weights) / weights.sum() - 1)
-
-
-def test_sharpness_falls_with_noise():
-    labels = np.tile([0, 1], 50)
-    scores = np.where(labels[:, None] == np.arange(2), 1.0, -1.0)
-    noisy = scores.copy()
-    noisy[:30] *= -1
-    (sharp, low), (dull, high) = (calibrate(s, labels, np.ones(100)) for s in (scores, noisy))
-    assert sharp > dull
-    assert low < high
-
-
-def test_few_right_answers_do_not_make_certainty():
-    for n in (4, 40, 400):
-        labels = np.arange(n) % 3
-        scores = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
-        logits = calibrate(scores, labels, np.ones(n))[0] * scores[0]
-        probability = np.exp(logits[0]) / np.exp(logits).sum()
-        assert abs(probability - (1 - 1 / (n + 2))) < 0.01
-
-
-def test_linear_mapping_starts_at_the_ridge_solution(problem):
-    x, weights, labels = problem
-    mapping = LinearMapping([(x.shape[1], 1)], 3)
+    mapping = LinearMapping([("all", slice(0, x.shape[1]))], 3)
     mapping.solve(x, labels, weights)
     mean = weights @ x / weights.sum()
     z = (x - mean) / np.sqrt(weights @ (x - mean) ** 2 / weights.sum())
@@ -161,7 +76,7 @@ def test_linear_mapping_starts_at_the_ridge_solution(problem):
 def test_a_value_far_outside_of_training_is_bounded(problem):
     x, weights, labels = problem
     x[:, 5] = 1.0 + 1e-3 * x[:, 5]
-    mapping = LinearMapping([(x.shape[1], 1)], 3)
+    mapping = LinearMapping([("all", slice(0, x.shape[1]))], 3)
     mapping.solve(x, labels, weights)
     outside = torch.from_numpy(x[:1].copy())
     outside[0, 5] = 50.0
@@ -170,19 +85,56 @@ def test_a_value_far_outside_of_training_is_bounded(problem):
     torch.testing.assert_close(mapping(outside), mapping(far))
 
 
-def test_each_waveform_counts_the_same(problem):
-    """A model's values given twice, as if it had more of them, are no more than another's given twice."""
+def views(x):
+    d = x.shape[1]
+    return [("both", slice(0, d)), ("first", slice(0, d // 2)), ("second", slice(d // 2, d)), ("third", range(0, d, 3))]
+
+
+def test_linear_mapping_answers_like_the_weighted_sum_of_the_views(problem):
     x, weights, labels = problem
-    half = x.shape[1] // 2
-    first, second = x[:, :half], x[:, half : 2 * half]
+    mapping = LinearMapping(views(x), 3)
+    mapping.solve(x, labels, weights)
+    z = (x - mapping.mean.numpy()) / mapping.scale.numpy()
+    z = np.clip(z, -STANDARDISED_LIMIT, STANDARDISED_LIMIT)
+    stacked = torch.zeros(len(x), 3, dtype=torch.float64)
+    for position, columns in enumerate((slice(None), slice(None, x.shape[1] // 2), slice(x.shape[1] // 2, None))):
+        ridge = solve_ridge(z[:, columns], labels, weights, 3)
+        scores = torch.from_numpy(z[:, columns] @ ridge.coef + ridge.intercept)
+        assert mapping.alpha[position].item() == pytest.approx(ridge.alpha)
+        stacked += mapping.stack_weights[position] * torch.log_softmax(mapping.sharpness[position] * scores, dim=1)
+    ridge = solve_ridge(z[:, ::3], labels, weights, 3)
+    scores = torch.from_numpy(z[:, ::3] @ ridge.coef + ridge.intercept)
+    stacked += mapping.stack_weights[3] * torch.log_softmax(mapping.sharpness[3] * scores, dim=1)
+    expected = torch.log_softmax(stacked, dim=1)
+    torch.testing.assert_close(mapping(torch.from_numpy(x)).detach(), expected, atol=1e-6, rtol=1e-6)
 
-    def log_probabilities(parts, groups):
-        mapping, values = LinearMapping(groups, 3), np.hstack(parts)
-        mapping.solve(values, labels, weights)
-        return mapping(torch.from_numpy(values)).detach()
 
-    one = log_probabilities([first, first, second], [(2 * half, 1), (half, 1)])
-    other = log_probabilities([first, second, second], [(half, 1), (2 * half, 1)])
-    unequal = log_probabilities([first, first, second], [(2 * half, 3), (half, 1)])
-    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
-    assert not torch.allclose(one, unequal, atol=1e-3)
+def test_linear_mapping_says_what_it_chose(problem):
+    x, weights, labels = problem
+    mapping = LinearMapping(views(x), 3)
+    mapping.solve(x, labels, weights)
+    assert mapping.group_names == ("both", "first", "second", "third")
+    columns = [np.arange(x.shape[1])[part if isinstance(part, slice) else list(part)] for _, part in views(x)]
+    stack = solve_stack(x, columns, labels, weights, 3)
+    for name in ("alpha", "sharpness", "stack_weights"):
+        np.testing.assert_array_equal(getattr(mapping, name).numpy(), getattr(stack, name))
+    assert mapping.mapping_numpy().shape == (x.shape[1], 3)
+
+
+def test_values_of_no_view_are_not_read(problem):
+    x, weights, labels = problem
+    mapping = LinearMapping([("some", slice(2, 9))], 3, n_features=x.shape[1])
+    mapping.solve(x, labels, weights)
+    other = x.copy()
+    other[:, :2] = 99.0
+    torch.testing.assert_close(mapping(torch.from_numpy(x)), mapping(torch.from_numpy(other)))
+    assert mapping.weight[2:9].abs().min() > 0
+
+
+def test_the_state_of_a_linear_mapping_is_restored(problem):
+    x, weights, labels = problem
+    mapping, restored = LinearMapping(views(x), 3), LinearMapping(views(x), 3)
+    mapping.solve(x, labels, weights)
+    restored.load_state_dict(mapping.state_dict())
+    torch.testing.assert_close(restored(torch.from_numpy(x)), mapping(torch.from_numpy(x)), rtol=0, atol=0)
+    assert torch.equal(restored.stack_weights, mapping.stack_weights)

@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
-    compute_embeddings,
     compute_source_probabilities,
+    embeddings_of,
     predict_proba,
     resolve_device,
 )
@@ -258,8 +258,8 @@ class V2SClassifier(BaseV2SClassifier):
         # Mapping h of source labels to target labels.
         n_source = sum(model.n_classes for model in models)
         if self.mapping == "ridge":
-            embeddings = compute_embeddings(network, data, device, self._n_jobs)
-            mapping = LinearMapping(network.groups(), self.n_classes_)
+            embeddings = embeddings_of(network, data, device, self._n_jobs)
+            mapping = LinearMapping(network.blocks(), self.n_classes_)
             mapping.solve(embeddings, labels, sample_weight)
         elif self.mapping == "random":
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
@@ -274,7 +274,7 @@ class V2SClassifier(BaseV2SClassifier):
             net.partial_fit(data | {"sample_weight": sample_weight.astype(np.float32)}, labels)
             if self.mapping == "ridge":
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
-                mapping.solve(compute_embeddings(network, data, device, self._n_jobs), labels, sample_weight)
+                mapping.solve(embeddings, labels, sample_weight)
         self.net_ = net
 
     @one_thread()

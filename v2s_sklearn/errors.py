@@ -27,3 +27,7 @@ class SpeechDataError(V2SError, ValueError):
 
 class MissingDependencyError(V2SError, ImportError):
     """An optional dependency is not installed."""
+
+
+class NotEnoughMemoryError(V2SError, MemoryError):
+    """A computation would need more memory than there is."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from v2s_sklearn.embeddings import ComputedEmbeddings
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.threads import one_thread
 
@@ -89,6 +90,23 @@ def compute(function, data, chunk_size, device, n_jobs=None):
 def compute_embeddings(network, data, device, n_jobs=None):
     """Return the embeddings of all cases, float32 array (N, D); ``data`` as for `compute`."""
     return compute(network.embed, data, chunk_size(network.n_waveforms), device, n_jobs)
+
+
+def embeddings_of(network, data, device, n_jobs=None):
+    """Return the embeddings of all cases as `Embeddings`, computed block by block whenever they are read.
+
+    ``data`` as for `compute`.
+    """
+
+    def rows(index):
+        return compute_embeddings(network, {name: values[index] for name, values in data.items()}, device, n_jobs)
+
+    n_features = sum(view.n_features for view in network.views)
+    embeddings = ComputedEmbeddings(rows, len(data["series"]), n_features)
+    # Whole tasks, so that no chunk has to be filled up.
+    n_task = TASK_CHUNKS * chunk_size(network.n_waveforms)
+    embeddings.block_cases = max(n_task, embeddings.block_cases // n_task * n_task)
+    return embeddings
 
 
 def compute_source_probabilities(network, data, device, n_jobs=None):

@@ -1,6 +1,7 @@
 """Source labels to target labels: the paper's many-to-one mappings, and a learned one.
 
-Shape legend: B batch, N training cases, K source classes, C target classes, D embedding.
+Shape legend: B batch, N training cases, K source classes, C target classes, D embedding values,
+V views of the stack.
 """
 
 import math
@@ -9,11 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.ridge import solve_ridge
-
-# In deviations. Outliers weigh less, and a value that hardly varies in training may be thousands away in a new case.
-STANDARDISED_LIMIT = 2.0
+from v2s_sklearn.stacking import solve_stack
 
 
 def labels_per_class(n_source, n_target):
@@ -127,84 +126,84 @@ class ManyToOneMapping(nn.Module):
 
 
 class LinearMapping(nn.Module):
-    """Learned mapping: a linear function of the standardised embeddings, started at ridge regression.
+    """Learned mapping: a linear function of the standardised embeddings, started at a stack of ridges, one a view.
 
     Computed in double precision, since thousands of embedding values are summed.
 
     Parameters
     ----------
-    groups : sequence of (int, int)
-        How many of the D embedding values come from each acoustic model, and from how many waveforms. To the ridge each
-        waveform counts the same, whatever its number of values.
+    groups : sequence of (str, slice or sequence of int)
+        Name of each view of the stack, and which of the D embedding values are its; they may overlap. A slice has a
+        start and a stop.
     n_target : int
         C.
+    n_features : int, optional
+        D, by default as many as the groups reach to.
 
     Attributes
     ----------
     weight : Parameter of shape (D, C)
     bias : Parameter of shape (C,)
-    alpha : tensor of shape ()
-        The ridge penalty that leave-one-out chose.
-    sharpness : tensor of shape ()
-        The factor on the ridge's decision values that calibrates their softmax.
+    group_names : tuple of str
+    alpha : tensor of shape (V,)
+        The penalty of each view's ridge, which leave-one-out chose.
+    sharpness : tensor of shape (V,)
+        The factors on the ridges' decision values that calibrate their softmax.
+    stack_weights : tensor of shape (V,)
+        The weights of the views' log-probabilities.
+    mean, scale : tensor of shape (D,)
+        Of the standardisation; values that do not vary in training have an infinite scale.
     """
 
     takes = "embeddings"
 
-    def __init__(self, groups, n_target):
+    def __init__(self, groups, n_target, n_features=None):
         super().__init__()
-        self.groups = groups
-        n_embedding = sum(n_values for n_values, _ in groups)
-        self.register_buffer("mean", torch.zeros(n_embedding, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(n_embedding, dtype=torch.float64))
-        self.weight = nn.Parameter(torch.zeros(n_embedding, n_target, dtype=torch.float64))
+        self.group_names = tuple(name for name, _ in groups)
+        self._columns = [
+            np.arange(columns.start, columns.stop) if isinstance(columns, slice) else np.unique(columns)
+            for _, columns in groups
+        ]
+        if n_features is None:
+            n_features = 1 + max(columns[-1] for columns in self._columns)
+        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        self.weight = nn.Parameter(torch.zeros(n_features, n_target, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(n_target, dtype=torch.float64))
-        self.register_buffer("alpha", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("sharpness", torch.ones((), dtype=torch.float64))
+        self.register_buffer("alpha", torch.zeros(len(groups), dtype=torch.float64))
+        self.register_buffer("sharpness", torch.ones(len(groups), dtype=torch.float64))
+        self.register_buffer("stack_weights", torch.zeros(len(groups), dtype=torch.float64))
 
     @torch.no_grad()
-    def solve(self, embeddings, labels, sample_weight):
-        """Set the weights to the ridge solution, scaled so that its softmax is calibrated on left-out cases.
+    def solve(self, embeddings, labels, sample_weight, limit_bytes=LIMIT_BYTES):
+        """Set the weights to a stack of ridges whose softmax is calibrated on left-out cases.
 
         Parameters
         ----------
-        embeddings : ndarray of shape (N, D)
+        embeddings : Embeddings or ndarray of shape (N, D)
+            See `v2s_sklearn.stacking.solve_stack`.
         labels : ndarray of shape (N,), int
         sample_weight : ndarray of shape (N,)
             Positive.
+        limit_bytes : int
+            Embeddings of at most so many bytes in double precision are held, others are computed again when needed.
+
+        Raises
+        ------
+        NotEnoughMemoryError
+            If it would take more memory than there is.
         """
-        x = embeddings.astype(np.float64)
-        total = sample_weight.sum()
-        mean = sample_weight @ x / total
-        x -= mean
-        scale = np.sqrt(sample_weight @ x**2 / total)
-        # A constant value of the embedding carries nothing, and its spread is rounding noise.
-        scale[scale < 1e-6 * (1 + np.abs(mean))] = np.inf
-        x /= scale
-        np.clip(x, -STANDARDISED_LIMIT, STANDARDISED_LIMIT, out=x)
-        factors = self._factors(np.isfinite(scale))
-        x *= factors
-        ridge = solve_ridge(x, labels, sample_weight, len(self.bias))
-        self.alpha.fill_(ridge.alpha)
-        self.sharpness.fill_(ridge.sharpness)
+        stack = solve_stack(embeddings, self._columns, labels, sample_weight, len(self.bias), limit_bytes)
         for target, value in (
-            (self.mean, mean),
-            (self.scale, scale),
-            (self.weight, self.sharpness.item() * factors[:, None] * ridge.coef),
-            (self.bias, self.sharpness.item() * ridge.intercept),
+            (self.mean, stack.mean),
+            (self.scale, stack.scale),
+            (self.weight, stack.coef),
+            (self.bias, stack.intercept),
+            (self.alpha, stack.alpha),
+            (self.sharpness, stack.sharpness),
+            (self.stack_weights, stack.stack_weights),
         ):
             target.copy_(torch.from_numpy(value))
-
-    def _factors(self, varies):
-        """Return factors of the values (D,) that make each model's sum of squares that of its waveforms' share.
-
-        Only values that vary (D,) count.
-        """
-        n_values, n_waveforms = np.array(self.groups).T
-        group = np.repeat(np.arange(len(n_values)), n_values)
-        n_varying = np.bincount(group, weights=varies, minlength=len(n_values))
-        share = n_waveforms * (n_varying > 0) / max(1, n_waveforms @ (n_varying > 0))
-        return np.sqrt(share * varies.sum() / np.maximum(n_varying, 1))[group]
 
     def forward(self, embeddings):
         """Return the log-probabilities of the target classes: (B, D) to (B, C)."""

@@ -38,9 +38,15 @@ class ReprogrammedModel(ArrayModule):
         """The greatest number of waveforms G that one view makes of a case."""
         return max(view.n_waveforms for view in self.views)
 
-    def groups(self):
-        """Return the numbers of embedding values and of waveforms of each view."""
-        return tuple((view.n_features, view.n_waveforms) for view in self.views)
+    def blocks(self):
+        """Return the parts of the embedding that a stacked mapping takes for a view each: pairs of name and slice."""
+        blocks, start = [], 0
+        for number, view in enumerate(self.views):
+            source = view.acoustic.source.name if view.acoustic.source else f"source {number}"
+            for name, columns in view.blocks().items():
+                blocks.append((f"{source}: {name}", slice(start + columns.start, start + columns.stop)))
+            start += view.n_features
+        return blocks
 
     def heard(self, series, lengths):
         """Yield each view and its waveforms, (B, G, S), of series (B, C, T), (B,); one transformation is run once."""

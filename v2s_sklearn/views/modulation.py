@@ -219,6 +219,15 @@ class ModulationView(View):
         )
         super().__init__(acoustic, transformation)
 
+    def blocks(self):
+        """Return all voices together and each apart, each a view to the mapping."""
+        n_voices = len(self.transformation.orders)
+        if n_voices == 1:
+            return super().blocks()
+        size = self.n_features // n_voices
+        apart = {f"voice {number}": slice(number * size, (number + 1) * size) for number in range(n_voices)}
+        return {"modulation": slice(0, n_voices * size)} | apart
+
     @classmethod
     def max_points(cls, acoustic, n_channels):
         """Return how many time points of a series fit."""

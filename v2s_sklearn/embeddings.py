@@ -1,0 +1,151 @@
+"""Embeddings of the training cases: a table in memory, or computed again, block by block, each time they are read.
+
+Shape legend: N cases, D embedding values, n cases of a block.
+"""
+
+import numpy as np
+
+# Tables of at most so many bytes in double precision are held.
+LIMIT_BYTES = 2**30
+# A block has at most so many bytes in double precision.
+BLOCK_BYTES = 2**26
+# In deviations. Outliers weigh less, and a value that hardly varies in training may be thousands away in a new case.
+STANDARDISED_LIMIT = 2.0
+
+
+class Embeddings:
+    """Values of N cases that are read in blocks of cases, as often as needed.
+
+    Subclasses have `rows`; a case has the same values in every block.
+
+    Parameters
+    ----------
+    n_cases, n_features : int
+        N and D.
+    block_cases : int, optional
+        Cases of a block, by default as many as have 64 MiB in double precision.
+    """
+
+    def __init__(self, n_cases, n_features, block_cases=None):
+        self.n_cases = n_cases
+        self.n_features = n_features
+        self.block_cases = block_cases or max(1, BLOCK_BYTES // (8 * max(1, n_features)))
+
+    def rows(self, index):
+        """Return some cases: indices (n,) to (n, D)."""
+        raise NotImplementedError
+
+    def blocks(self):
+        """Yield the cases in order, as pairs of a slice and an array (n, D) that may be overwritten."""
+        for start in range(0, self.n_cases, self.block_cases):
+            stop = min(start + self.block_cases, self.n_cases)
+            yield slice(start, stop), self.rows(np.arange(start, stop))
+
+
+class ArrayEmbeddings(Embeddings):
+    """A table in memory.
+
+    Parameters
+    ----------
+    array : ndarray of shape (N, D)
+    block_cases : int, optional
+        See `Embeddings`.
+    """
+
+    def __init__(self, array, block_cases=None):
+        super().__init__(*array.shape, block_cases)
+        self.array = array
+
+    def rows(self, index):
+        """Return a copy of some cases: indices (n,) to (n, D)."""
+        return self.array[index]
+
+
+class ComputedEmbeddings(Embeddings):
+    """Values that a function computes again each time.
+
+    Parameters
+    ----------
+    function : callable
+        Takes indices (n,) of cases, returns their values (n, D), float32, the same each time.
+    n_cases, n_features, block_cases
+        See `Embeddings`.
+    """
+
+    def __init__(self, function, n_cases, n_features, block_cases=None):
+        super().__init__(n_cases, n_features, block_cases)
+        self.function = function
+
+    def rows(self, index):
+        """Return some cases: indices (n,) to (n, D)."""
+        return self.function(index)
+
+
+class StandardisedEmbeddings(Embeddings):
+    """Standardised values, in double precision.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    mean, scale : ndarray of shape (D,)
+        See `standardisation`.
+    limit : float, default=STANDARDISED_LIMIT
+        Values are cut at plus and minus this.
+    """
+
+    def __init__(self, embeddings, mean, scale, limit=STANDARDISED_LIMIT):
+        super().__init__(embeddings.n_cases, embeddings.n_features, embeddings.block_cases)
+        self.embeddings = embeddings
+        self.mean = mean
+        self.scale = scale
+        self.limit = limit
+
+    def rows(self, index):
+        """Return some cases: indices (n,) to (n, D)."""
+        values = self.embeddings.rows(index).astype(np.float64)
+        values -= self.mean
+        values /= self.scale
+        return np.clip(values, -self.limit, self.limit, out=values)
+
+
+def hold(embeddings, limit_bytes=LIMIT_BYTES):
+    """Return the embeddings as a table in memory if they are small enough, otherwise as they are."""
+    too_large = embeddings.n_cases * embeddings.n_features * 8 > limit_bytes
+    if too_large or isinstance(embeddings, ArrayEmbeddings):
+        return embeddings
+    table = np.empty((embeddings.n_cases, embeddings.n_features), dtype=np.float32)
+    for cases, block in embeddings.blocks():
+        table[cases] = block
+    return ArrayEmbeddings(table, embeddings.block_cases)
+
+
+def select(embeddings, index):
+    """Return the embeddings of some cases, indices (n,)."""
+    return ComputedEmbeddings(
+        lambda some: embeddings.rows(index[some]), len(index), embeddings.n_features, embeddings.block_cases
+    )
+
+
+def standardisation(embeddings, weights):
+    """Return the weighted mean and standard deviation of each value, each (D,), in one pass over the cases.
+
+    Blocks are merged as in [1]_. A value that does not vary carries nothing, and its deviation is rounding noise: it
+    gets an infinite one.
+
+    References
+    ----------
+    .. [1] T. Chan, G. Golub, R. LeVeque, Algorithms for computing the sample variance, The American Statistician 1983.
+    """
+    total, mean, squares = 0.0, np.zeros(embeddings.n_features), np.zeros(embeddings.n_features)
+    for cases, block in embeddings.blocks():
+        block = block.astype(np.float64)
+        block_total = weights[cases].sum()
+        block_mean = weights[cases] @ block / block_total
+        block -= block_mean
+        step, share = block_mean - mean, block_total / (total + block_total)
+        squares += weights[cases] @ np.square(block, out=block) + step**2 * (total * share)
+        mean += step * share
+        total += block_total
+    scale = np.sqrt(squares / total)
+    scale[scale < 1e-6 * (1 + np.abs(mean))] = np.inf
+    return mean, scale

@@ -17,6 +17,7 @@ from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.card import write_card
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
 from v2s_sklearn.pretrain.datasets import DATASETS, SILENCE
+from v2s_sklearn.pretrain.few_shot import FewShotConfig, train_few_shot
 from v2s_sklearn.pretrain.supervised import TrainingConfig, train
 
 logger = logging.getLogger("v2s_sklearn.pretrain")
@@ -31,7 +32,7 @@ class Recipe:
 
     architecture: str
     network: dict = field(default_factory=dict)
-    training: TrainingConfig | ContrastiveConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig | ContrastiveConfig | FewShotConfig = field(default_factory=TrainingConfig)
     dataset: str = "speech-commands"
     load_public: Callable | None = None
 
@@ -91,6 +92,9 @@ RECIPES = {
         dataset="speech-commands-audio",
     ),
     "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(epochs=5), dataset="speech-commands-audio"),
+    "v2sc": Recipe("contour", training=FewShotConfig(), dataset="speech-contours"),
+    # Not packaged: the control without speech.
+    "v2sc-noise": Recipe("contour", training=FewShotConfig(contours="noise"), dataset="speech-contours"),
     "v2sp": Recipe(
         "vggish",
         AUDIOSET_VGGISH,
@@ -144,6 +148,8 @@ def run_training(model, data, config, options):
     work_dir = options.work_dir / options.name
     if isinstance(config, ContrastiveConfig):
         return train_contrastive(model, data, config, work_dir)
+    if isinstance(config, FewShotConfig):
+        return train_few_shot(model, data, config, work_dir)
     if config.start_from:
         copy_matching_weights(load_trained(config.start_from, options), model)
     return train(model, data, config, work_dir, [load_trained(name, options) for name in config.teachers])

@@ -248,7 +248,9 @@ def train_few_shot(model, data, config, work_dir):
             optimizer.step()
             total += loss.item()
             if index % 50 == 49:
-                logger.info("epoch %d  step %d of %d  loss %.3f", epoch + 1, index + 1, config.steps_per_epoch, loss.item())
+                logger.info(
+                    "epoch %d  step %d of %d  loss %.3f", epoch + 1, index + 1, config.steps_per_epoch, loss.item()
+                )
         entry = {"epoch": epoch + 1, "train_loss": total / config.steps_per_epoch}
         entry |= evaluate_episodes(learner, validation, config)
         if epoch + 1 == config.epochs:

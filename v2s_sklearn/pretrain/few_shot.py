@@ -45,7 +45,7 @@ class FewShotConfig:
     n_validation : int
         Steps' worth of validation episodes, always of speech.
     probe_epochs, probe_decay : int and float
-        Of the layer of words, trained last.
+        Of the layer of words, trained last; with no epochs it stays as it is.
     seed : int
     """
 
@@ -183,6 +183,33 @@ def evaluate_episodes(learner, corpus, config):
     return {"validation_accuracy": alone.mean().item(), "joint_accuracy": joint.mean().item(), **found}
 
 
+def compare_on_episodes(untrained, history, control, data, config):
+    """Return accuracies on the validation episodes: of the trained weights, random ones, and a control's.
+
+    Parameters
+    ----------
+    untrained : ContourNet
+    history : list of dict
+        From `train_few_shot`.
+    control : path
+        Work folder of a run on contours of noise; without a checkpoint there it is left out.
+    data : dict of ContourSplit
+    config : FewShotConfig
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    validation = Corpus(*(getattr(data["validation"], name) for name in ("features", "labels", "clips")))
+    rows = {"trained": history[-1], "random": evaluate_episodes(Learner(untrained), validation, config)}
+    path = Path(control) / "checkpoint.pt"
+    if path.exists():
+        found = torch.load(path, weights_only=True)["history"]
+        steps = len(found) * config.steps_per_epoch
+        rows[f"trained on contours of coloured noise ({steps:,} steps)"] = found[-1]
+    return rows
+
+
 def corpora(data, config):
     """Return what training and validation episodes are made of; the latter are speech in any case."""
     speech = {name: Corpus(split.features, split.labels, split.clips) for name, split in data.items()}
@@ -256,9 +283,10 @@ def train_few_shot(model, data, config, work_dir):
         if epoch + 1 == config.epochs:
             generator = torch.Generator().manual_seed(config.seed)
             model.store_statistics(draw_contours(train, 2048, model.n_points, generator))
-            fit_words(model, data["train"], config)
-            words = evaluate(model, data["validation"])
-            entry |= {"words_accuracy": words["accuracy"], "words_loss": words["loss"]}
+            if config.probe_epochs:
+                fit_words(model, data["train"], config)
+                words = evaluate(model, data["validation"])
+                entry |= {"words_accuracy": words["accuracy"], "words_loss": words["loss"]}
         entry["seconds"] = time.perf_counter() - started
         history.append(entry)
         save_checkpoint(path, config, state, history)

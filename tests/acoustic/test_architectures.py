@@ -10,6 +10,7 @@ LABELS = [f"word{index}" for index in range(8)]
 # Small, with another window than the packaged models.
 SMALL = {
     "attention_rnn": {"hidden_size": 8, "dense_sizes": [8]},
+    "contour": {"channels": [4, 8, 8, 12], "n_bands": 2, "n_points": 64},
     "openl3": {"channels": [2, 4, 4, 8], "n_samples": 24000, "pool_size": [32, 12]},
     "resnet": {"channels": [4, 8], "n_blocks": 1},
     "sincnet": {"n_filters": 8, "channels": [8, 12]},

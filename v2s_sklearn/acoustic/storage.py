@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.contour import ContourNet
 from v2s_sklearn.acoustic.openl3 import OpenL3
 from v2s_sklearn.acoustic.resnet import ResNet
 from v2s_sklearn.acoustic.sincnet import SincNet
@@ -26,6 +27,7 @@ CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
 ARCHITECTURES = {
     "attention_rnn": AttentionRNN,
+    "contour": ContourNet,
     "openl3": OpenL3,
     "resnet": ResNet,
     "sincnet": SincNet,

@@ -1,6 +1,7 @@
 """Train a source model and export it: ``python -m v2s_sklearn.pretrain v2sa --speech FOLDER``."""
 
 import argparse
+import copy
 import logging
 import platform
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weight
 from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, load_audioset_vggish
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
-from v2s_sklearn.pretrain.card import write_card
+from v2s_sklearn.pretrain.card import describe_episodes, write_card
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
 from v2s_sklearn.pretrain.datasets import DATASETS, SILENCE
+from v2s_sklearn.pretrain.few_shot import FewShotConfig, compare_on_episodes, train_few_shot
 from v2s_sklearn.pretrain.supervised import TrainingConfig, train
 
 logger = logging.getLogger("v2s_sklearn.pretrain")
@@ -31,7 +33,7 @@ class Recipe:
 
     architecture: str
     network: dict = field(default_factory=dict)
-    training: TrainingConfig | ContrastiveConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig | ContrastiveConfig | FewShotConfig = field(default_factory=TrainingConfig)
     dataset: str = "speech-commands"
     load_public: Callable | None = None
 
@@ -91,6 +93,11 @@ RECIPES = {
         dataset="speech-commands-audio",
     ),
     "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(epochs=5), dataset="speech-commands-audio"),
+    "v2sc": Recipe("contour", training=FewShotConfig(), dataset="speech-contours"),
+    # The control without speech; not packaged, so it learns no words.
+    "v2sc-noise": Recipe(
+        "contour", training=FewShotConfig(contours="noise", probe_epochs=0), dataset="speech-contours"
+    ),
     "v2sp": Recipe(
         "vggish",
         AUDIOSET_VGGISH,
@@ -144,6 +151,8 @@ def run_training(model, data, config, options):
     work_dir = options.work_dir / options.name
     if isinstance(config, ContrastiveConfig):
         return train_contrastive(model, data, config, work_dir)
+    if isinstance(config, FewShotConfig):
+        return train_few_shot(model, data, config, work_dir)
     if config.start_from:
         copy_matching_weights(load_trained(config.start_from, options), model)
     return train(model, data, config, work_dir, [load_trained(name, options) for name in config.teachers])
@@ -193,10 +202,15 @@ def main(arguments=None):
         data, source_labels = dataset.read(options.speech, prototype, options.work_dir)
         network = {"source_labels": source_labels, **recipe.network}
         model = architecture(**network)
+    untrained = copy.deepcopy(model)
     if recipe.load_public:
         model = recipe.load_public(options.start_from, source_labels)
     logger.info("%d training clips, %d weights", len(data["train"]), model.n_parameters())
     model, history = run_training(model, data, config, options)
+    results = ""
+    if isinstance(config, FewShotConfig):
+        control = options.work_dir / f"{options.name}-noise"
+        results = describe_episodes(compare_on_episodes(untrained, history, control, data, config), config)
 
     path = options.output / f"{options.name}.safetensors"
     digest = save_weights(model, path, recipe.architecture, network)
@@ -214,6 +228,7 @@ def main(arguments=None):
         command=f"python -m v2s_sklearn.pretrain {options.name} --speech FOLDER --threads {options.threads}"
         + (" --start-from FILE" if options.start_from else ""),
         sha256=digest,
+        results=results,
         machine=f"{options.threads} CPU threads, torch {torch.__version__}, Python {platform.python_version()}",
     )
 

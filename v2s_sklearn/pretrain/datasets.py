@@ -52,6 +52,13 @@ class Split:
 
 
 @dataclass
+class ContourSplit(Split):
+    """Log-mel clips, as in `Split`, and waveforms (N', S) in int16 of those that there is raw audio of."""
+
+    clips: torch.Tensor
+
+
+@dataclass
 class TestSet:
     """Raw test audio: windows (N, S), the words of the clips, and the clip each window is from (N,)."""
 
@@ -91,6 +98,17 @@ def read_speech_commands(folder, model, work_dir=None):
     waveforms, _ = cut_to_windows(clips, N_SAMPLES)
     features = torch.cat([features, extract_features(model.frontend, waveforms)])
     return make_splits(features, words + raw_words, splits + raw_splits)
+
+
+def read_speech_contours(folder, model, work_dir=None):
+    """Return what `read_speech_commands` does, as `ContourSplit`: with the raw clips for their own sake."""
+    data, source_labels = read_speech_commands(folder, model)
+    clips, _, splits = read_clips(folder, "gsc_wav_train")
+    clips = to_int16(torch.from_numpy(cut_to_windows(clips, N_SAMPLES)[0]))
+    is_of = {name: torch.from_numpy(np.array(splits) == name) for name in data}
+    # Where there is no raw audio of a split, that of the other has to do.
+    chosen = {name: clips[flags if flags.any() else slice(None)] for name, flags in is_of.items()}
+    return {name: ContourSplit(s.features, s.labels, chosen[name]) for name, s in data.items()}, source_labels
 
 
 def read_speech_commands_audio(folder, model, work_dir):
@@ -190,14 +208,22 @@ SPEECH_COMMANDS = (
     "as `_silence_`, the official hash split. "
 )
 
+IMAGES = (
+    "Log-mel images made from the audio by a third party, and the raw clips of the training split that were at hand. "
+    "The images are brought to the scale of the front end by `image = 9.70 log(E + 300) - 55.0`, set by hand after "
+    "fits on training and validation clips that exist in both forms (least squares: 9.77, -56.4)."
+)
+
 DATASETS = {
     "speech-commands": Dataset(
         read_speech_commands,
         read_speech_commands_test,
-        SPEECH_COMMANDS + "Log-mel images made from the audio by a third party, and the raw clips of the training "
-        "split that were at hand. The images are brought to the scale of the front end by "
-        "`image = 9.70 log(E + 300) - 55.0`, set by hand after fits on training and validation clips that exist in "
-        "both forms (least squares: 9.77, -56.4).",
+        SPEECH_COMMANDS + IMAGES,
+    ),
+    "speech-contours": Dataset(
+        read_speech_contours,
+        read_speech_commands_test,
+        SPEECH_COMMANDS + IMAGES + " The contours are weightings of the images' bands, and windows of the raw clips.",
     ),
     "speech-commands-audio": Dataset(
         read_speech_commands_audio,

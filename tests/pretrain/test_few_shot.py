@@ -1,0 +1,250 @@
+"""Contours, episodes and few-shot training, on a small corpus of coloured noise."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from v2s_sklearn.acoustic.contour import ContourNet
+from v2s_sklearn.pretrain import few_shot
+from v2s_sklearn.pretrain.contours import (
+    draw_bands,
+    draw_contours,
+    image_contours,
+    interpolate,
+    noise_corpus,
+    sounding_spans,
+)
+from v2s_sklearn.pretrain.datasets import ContourSplit
+from v2s_sklearn.pretrain.episodes import KINDS, LABELS, N_CASES, N_CLASSES, N_PER_CLASS, draw_episodes
+from v2s_sklearn.pretrain.few_shot import (
+    FewShotConfig,
+    FixedFeatures,
+    Learner,
+    RidgeHead,
+    corpora,
+    gram_matrix,
+    query_loss,
+    train_few_shot,
+)
+
+SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
+CONFIG = FewShotConfig(epochs=3, steps_per_epoch=2, n_validation=1, probe_epochs=2)
+COUNTS = {"word": 2, "texture": 3, "variant": 2}
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return noise_corpus(120, 20, (98, 40), 16000, n_words=5, seed=5)
+
+
+@pytest.fixture(scope="module")
+def data(corpus):
+    split = ContourSplit(corpus.images, corpus.labels, corpus.clips)
+    return {"train": split, "validation": split}
+
+
+def new_model(n_words=5):
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return ContourNet([f"word{i}" for i in range(n_words)], **SMALL)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_noise_has_the_form_of_speech(corpus):
+    assert corpus.images.shape == (120, 98, 40)
+    assert corpus.clips.shape == (20, 16000)
+    assert corpus.clips.dtype == torch.int16
+    assert sum(len(index) for index in corpus.of_word) == 120
+    # Images of a word are alike, those of others not.
+    flat = corpus.images.float().flatten(1)
+    alike = torch.corrcoef(flat - flat.mean(0))
+    same = corpus.labels[:, None] == corpus.labels
+    other = alike[~same].mean()
+    assert alike[same & ~torch.eye(120, dtype=bool)].mean() > other + 0.2
+
+
+def test_what_sounds_is_found():
+    levels = torch.zeros(2, 10)
+    levels[0, 3:7] = 1.0
+    assert sounding_spans(levels).tolist() == [[3, 7], [0, 10]]
+
+
+def test_bands_are_smooth_bumps_or_differences_of_two():
+    bands = draw_bands(500, 40, generator())
+    sums = bands.sum(1)
+    is_bump = (sums - 1).abs() < 1e-4
+    assert (is_bump | (sums.abs() < 1e-4)).all()
+    assert 0.6 < is_bump.float().mean() < 0.8
+    assert (bands[is_bump] >= 0).all()
+
+
+def test_interpolation_is_linear_and_holds_the_ends():
+    series = torch.tensor([[0.0, 2.0, 6.0]])
+    assert interpolate(series, torch.tensor([[-1.0, 0.5, 1.5, 2.0, 9.0]])).tolist() == [[0.0, 1.0, 4.0, 6.0, 6.0]]
+
+
+def test_a_contour_is_the_weighted_course_of_the_bands(corpus):
+    bands = torch.zeros(1, 40)
+    bands[0, 7] = 1.0
+    index = torch.tensor([3])
+    contour = image_contours(corpus, index, bands, torch.tensor([10.0]), torch.tensor([19.0]), 10)
+    torch.testing.assert_close(contour[0], corpus.images[3, 10:20, 7].float())
+
+
+def test_contours_are_normalised_and_reproducible(corpus):
+    contours = [draw_contours(corpus, 50, 64, generator(seed)) for seed in (0, 0, 1)]
+    assert contours[0].shape == (50, 64)
+    assert contours[0].isfinite().all()
+    torch.testing.assert_close(contours[0].mean(1), torch.zeros(50), atol=1e-4, rtol=0)
+    torch.testing.assert_close(contours[0].square().mean(1), torch.ones(50), atol=1e-3, rtol=0)
+    assert torch.equal(contours[0], contours[1])
+    assert not torch.equal(contours[0], contours[2])
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("n_episodes", [1, 4])
+def test_a_task_has_cases_that_are_nearer_to_those_of_their_class(kind, n_episodes, corpus):
+    """On average over some tasks."""
+    series = torch.cat([KINDS[kind](corpus, n_episodes, 64, generator(seed)) for seed in range(12)])
+    assert series.shape == (12 * n_episodes, N_CASES, 64)
+    assert series.isfinite().all()
+    z = few_shot.standardise(series)
+    distances = torch.cdist(z, z)
+    same = LABELS[:, None] == LABELS
+    within, across = distances[:, same & ~torch.eye(N_CASES, dtype=bool)].mean(), distances[:, ~same].mean()
+    assert within < 0.97 * across
+
+
+def test_labelled_and_asked_cases_of_an_episode(corpus):
+    episodes = draw_episodes(corpus, COUNTS, 64, generator())
+    assert episodes.series.shape == (7, N_CASES, 64)
+    per_class = episodes.support.unflatten(1, (N_CLASSES, N_PER_CLASS)).sum(2)
+    assert (per_class == per_class[:, :1]).all()  # as many of each class
+    assert set(per_class[:, 0].tolist()) <= {1, 2, 3, 5}
+    assert (~episodes.support).sum(1).min() >= 3 * N_CLASSES
+    assert torch.equal(episodes.series, draw_episodes(corpus, COUNTS, 64, generator()).series)
+
+
+def test_no_image_is_labelled_and_asked_for(corpus, monkeypatch):
+    """The cases of a task of words are images of their own."""
+    drawn = []
+
+    def recorded(corpus, index, *args):
+        drawn.append(index)
+        return image_contours(corpus, index, *args)
+
+    monkeypatch.setattr("v2s_sklearn.pretrain.episodes.image_contours", recorded)
+    KINDS["word"](corpus, 3, 64, generator())
+    for index in drawn[0].split(N_CASES):
+        assert len(index.unique()) == N_CASES
+        words = corpus.labels[index].unflatten(0, (N_CLASSES, N_PER_CLASS))
+        assert (words == words[:, :1]).all()
+        assert len(words[:, 0].unique()) == N_CLASSES
+
+
+def test_the_ridge_is_the_usual_one_on_the_labelled_cases():
+    features = torch.randn((2, N_CASES, 20), generator=generator())
+    gram = gram_matrix(features)
+    head = RidgeHead()
+    support = torch.arange(N_CASES) % N_PER_CLASS < torch.tensor([[2], [5]])
+    logits = head(gram, support)
+    for each, flags, found in zip(few_shot.standardise(features), support, logits, strict=True):
+        x = each / each.square().sum(1).mean().sqrt()
+        mean = x[flags].mean(0)
+        targets = 2.0 * torch.nn.functional.one_hot(LABELS[flags], N_CLASSES) - 1.0
+        penalty = 0.1 * flags.sum() * head.log_strength.exp() + 1e-4
+        centred = x[flags] - mean
+        coef = torch.linalg.solve(
+            centred.T @ centred + penalty * torch.eye(20), centred.T @ (targets - targets.mean(0))
+        )
+        expected = head.log_sharpness.exp() * ((x - mean) @ coef + targets.mean(0))
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_labels_of_asked_cases_are_not_used(corpus):
+    """Only labelled cases move the answers, and only asked ones count in the loss."""
+    episodes = draw_episodes(corpus, COUNTS, 64, generator())
+    logits = torch.zeros(7, N_CASES, N_CLASSES)
+    logits[episodes.support] = 50.0 * torch.nn.functional.one_hot(LABELS, N_CLASSES).expand(7, -1, -1)[episodes.support]
+    loss, accuracy = query_loss(logits, episodes.support)
+    torch.testing.assert_close(loss, torch.tensor(N_CLASSES).float().log())
+    torch.testing.assert_close(accuracy, torch.full((7,), 1 / N_CLASSES))
+
+
+def test_the_fixed_features_are_shares():
+    series = torch.randn((3, 64), generator=generator())
+    features = FixedFeatures()(series)
+    assert features.shape[0] == 3
+    assert ((features >= 0) & (features <= 1)).all()
+    # Of each group one filter answers most at every moment.
+    torch.testing.assert_close(features[:, :8].square().sum(1), torch.ones(3))
+
+
+def test_training_makes_the_loss_smaller(corpus):
+    learner = Learner(new_model())
+    episodes = draw_episodes(corpus, {"variant": 4}, 64, generator())
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(15):
+        alone, joint = learner(episodes, complement=True)
+        loss = query_loss(alone, episodes.support)[0] + query_loss(joint, episodes.support)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("contours", ["speech", "noise"])
+def test_a_killed_run_resumes_to_the_same_weights(contours, data, tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, contours=contours)
+    model, history = train_few_shot(new_model(), data, config, tmp_path / "unbroken")
+    assert [entry["epoch"] for entry in history] == [1, 2, 3]
+    assert all(0 <= entry["validation_accuracy"] <= 1 for entry in history)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert "words_accuracy" in history[-1]
+
+    class Killed(Exception):
+        pass
+
+    calls = []
+
+    def killed(*args):
+        calls.append(args)
+        if len(calls) == 5:  # in the second of three epochs
+            raise Killed
+        return draw_episodes(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(few_shot, "draw_episodes", killed)
+        with pytest.raises(Killed):
+            train_few_shot(new_model(), data, config, tmp_path / "killed")
+    resumed, resumed_history = train_few_shot(new_model(), data, config, tmp_path / "killed")
+    assert len(resumed_history) == 3
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    finished, _ = train_few_shot(new_model(), data, config, tmp_path / "killed")
+    assert torch.equal(finished.output.weight, model.output.weight)
+
+
+def test_the_control_hears_no_speech_but_is_judged_on_it(data):
+    train, validation = corpora(data, dataclasses.replace(CONFIG, contours="noise"))
+    assert not torch.equal(train.images, data["train"].features)
+    assert train.images.shape == data["train"].features.shape
+    assert torch.equal(validation.images, data["validation"].features)
+
+
+def test_the_words_are_learned_by_the_last_layer_alone(data):
+    model = new_model()
+    model.store_statistics(draw_contours(corpora(data, CONFIG)[0], 64, 64, generator()))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    few_shot.fit_words(model, data["train"], dataclasses.replace(CONFIG, probe_epochs=200))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith("output."), name
+    with torch.no_grad():
+        logits = model.activations(data["train"].batch(slice(None)))["logits"]
+    assert (logits.argmax(1) == data["train"].labels).float().mean() > 0.6

@@ -3,6 +3,8 @@
 Shape legend: N cases, G waveforms of a case.
 """
 
+import math
+
 import numpy as np
 import torch
 from joblib import Parallel, delayed
@@ -63,8 +65,11 @@ def _run_chunks(function, data, chunk_size):
 
 
 def chunk_size(n_waveforms):
-    """Return how many cases make a chunk when each has ``n_waveforms`` waveforms."""
-    return max(1, CHUNK_WAVEFORMS // n_waveforms)
+    """Return how many cases make a chunk when each has ``n_waveforms`` waveforms: a power of two.
+
+    Matrix products compute the last rows of other numbers in another way, so that a case would have other bits there.
+    """
+    return 2 ** int(math.log2(max(1, CHUNK_WAVEFORMS // n_waveforms)))
 
 
 def compute(function, data, chunk_size, device, n_jobs=None):

@@ -12,7 +12,7 @@ from v2s_sklearn.acoustic.contour import z_normalise
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import orthonormal_mixture, stretch
+from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, stretch
 
 N_MIXTURES = 64
 
@@ -64,7 +64,7 @@ class ContourReprogram(ArrayModule):
 
     def _stretched(self, series, lengths):
         if self.mixture is not None:
-            series = torch.einsum("mc,bct->bmt", self.mixture, series)
+            series = mix_channels(series, self.mixture)
         return stretch(series, lengths, len(self.theta))
 
     def forward(self, series, lengths):

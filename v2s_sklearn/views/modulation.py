@@ -13,7 +13,7 @@ from torch import nn
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import SeededDropout, orthonormal_mixture, stretch
+from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, stretch
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class ModulationReprogram(ArrayModule):
         """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * min(C, MAX_SOUNDED), S)."""
         part = -(-self.n_samples // self.n_replicates)
         if self.mixture is not None:
-            series = torch.einsum("mc,bct->bmt", self.mixture, series)
+            series = mix_channels(series, self.mixture)
         contours = {}
         for order in set(self.orders):
             points = first_differences(series, self.difference_scale) if order else series

@@ -39,6 +39,17 @@ def orthonormal_mixture(n_mixed, n_channels, seed):
     return np.linalg.qr(directions)[0].T
 
 
+def mix_channels(series, mixture):
+    """Return mixtures of the channels: (B, C, T), (M, C) to (B, M, T).
+
+    Channel by channel, since the last bits of a matrix product depend on its other columns.
+    """
+    mixed = series.new_zeros(len(series), len(mixture), series.shape[2])
+    for channel, weights in zip(series.unbind(1), mixture.unbind(1), strict=True):
+        mixed.addcmul_(channel.unsqueeze(1), weights[:, None])
+    return mixed
+
+
 class SeededDropout(nn.Module):
     """Dropout with a generator of its own, so that the global random state is neither read nor changed.
 

@@ -216,6 +216,13 @@ def read_first_seeds(folder, classifiers):
             yield Result.read(path)
 
 
+def replace_block(path, name, text):
+    """Replace what stands between the comments ``<!-- name: begin -->`` and ``<!-- name: end -->`` of a file."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, rest = path.read_text().split(begin)
+    write_atomically(path, (before + begin + text + end + rest.split(end)[1]).encode())
+
+
 def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -244,9 +251,7 @@ def main(arguments=None):
             ("report", report),
             ("more", more_tables(options.results, ["V2S", "MiniRocket", "MultiRocketHydra"])),
         ):
-            begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-            before, rest = DOCS.read_text().split(begin)
-            write_atomically(DOCS, (before + begin + text + end + rest.split(end)[1]).encode())
+            replace_block(DOCS, name, text)
         draw_critical_difference(results, options.classifiers, DIAGRAM)
 
 

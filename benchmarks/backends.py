@@ -72,8 +72,9 @@ def loky_workers(function, tasks, n_jobs):
 def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
     """Make the runs on a dask cluster.
 
-    The scheduler gives the run of a lost worker to another one; a run that has lost four workers is yielded with
-    dask's ``KilledWorker``.
+    The scheduler gives the run of a lost worker to another one. What has lost four workers is tried again when all else
+    has ended, alone, since it may only have waited where another run killed them; the one that kills four workers alone
+    is yielded with dask's ``KilledWorker``.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
     ------
     key, result or exception
     """
-    from dask.distributed import Client, LocalCluster
+    from dask.distributed import Client, KilledWorker, LocalCluster
     from dask.distributed import as_completed as dask_as_completed
 
     with ExitStack() as stack:
@@ -101,7 +102,15 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
         for module in modules:
             client.upload_file(str(module))
         futures = {client.submit(function, *arguments, pure=False): key for key, arguments in tasks.items()}
+        suspects = []
         for future in dask_as_completed(list(futures)):
             # Popped, so that the cluster forgets the result.
             key, error = futures.pop(future), future.exception()
+            if isinstance(error, KilledWorker):
+                suspects.append(key)
+                continue
+            yield key, future.result() if error is None else error
+        for key in suspects:
+            future = client.submit(function, *tasks[key], pure=False)
+            error = future.exception()
             yield key, future.result() if error is None else error

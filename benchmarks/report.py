@@ -5,6 +5,8 @@ python benchmarks/report.py --classifiers V2S MultiRocketHydra MiniRocket [--doc
 Only data sets and resamples that every classifier has are compared. A classifier with several seeds (NAME, NAME-seed1,
 ...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram, and
 below it the tables of few labels (results/few_labels/<cases a class>) and of multivariate data (results/multivariate).
+--published FILE adds the first classifier's paired differences against published means over resamples 0 to 29.
+--aeon FOLDER also writes all test results of these classifiers in the layout of aeon's result loaders.
 """
 
 import argparse
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from aeon_layout import write_aeon_layout
+from published import compare_with_published, describe_resamples, read_published
 from results_file import Result
 from scipy.stats import rankdata, wilcoxon
 
@@ -193,6 +197,32 @@ def more_tables(folder, classifiers):
     return "".join(f"\n{part}\n" for part in parts)
 
 
+def published_report(results, classifier, path):
+    """Return the comparison with published means in Markdown."""
+    table = compare_with_published(results, classifier, read_published(path))
+    return "\n\n".join(
+        [
+            f"{describe_resamples(results, classifier)}, against published means over resamples 0 to 29; means in %, p "
+            "of Wilcoxon's signed-rank test over data sets, not corrected:",
+            to_markdown(table) + "\n",
+        ]
+    )
+
+
+def read_first_seeds(folder, classifiers):
+    """Yield the test results of the first seed of classifiers."""
+    for classifier in classifiers:
+        for path in sorted(Path(folder).glob(f"{classifier}/Predictions/*/testResample*.csv")):
+            yield Result.read(path)
+
+
+def replace_block(path, name, text):
+    """Replace what stands between the comments ``<!-- name: begin -->`` and ``<!-- name: end -->`` of a file."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, rest = path.read_text().split(begin)
+    write_atomically(path, (before + begin + text + end + rest.split(end)[1]).encode())
+
+
 def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -200,23 +230,28 @@ def parse_arguments(arguments=None):
     parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS)
     parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
     parser.add_argument("--docs", action="store_true", help="put the report and the diagram into docs/")
+    parser.add_argument("--published", type=Path, metavar="FILE", help="csv: dataset and a column a classifier")
+    parser.add_argument("--aeon", type=Path, metavar="FOLDER", help="write the layout of aeon's result loaders there")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     """Print the report, or put it into the docs."""
     options = parse_arguments(arguments)
-    results = compared(read_results(options.results, options.classifiers, options.split), options.classifiers)
+    runs = read_results(options.results, options.classifiers, options.split)
+    results = compared(runs, options.classifiers)
     report = make_report(results, options.classifiers)
+    if options.published:
+        report += "\n" + published_report(runs, options.classifiers[0], options.published)
     print(report)
+    if options.aeon:
+        write_aeon_layout(read_first_seeds(options.results, options.classifiers), options.aeon)
     if options.docs:
         for name, text in (
             ("report", report),
             ("more", more_tables(options.results, ["V2S", "MiniRocket", "MultiRocketHydra"])),
         ):
-            begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-            before, rest = DOCS.read_text().split(begin)
-            write_atomically(DOCS, (before + begin + text + end + rest.split(end)[1]).encode())
+            replace_block(DOCS, name, text)
         draw_critical_difference(results, options.classifiers, DIAGRAM)
 
 

@@ -3,7 +3,8 @@
 python benchmarks/run.py --data-dir FOLDER --classifiers V2S MultiRocketHydra --resamples 0 1 2
 
 A run whose file is there is skipped, and a file is written whole or not at all, so the command can be killed and
-repeated. Each run has a process of its own, with a set number of threads. The classifier is given the training split to
+repeated. Each run has a process of its own, with a set number of threads; --backend loky or dask has lasting workers
+instead, on this machine or (--scheduler) on a cluster: docs/cluster.md. The classifier is given the training split to
 fit and the test series to predict, never the test labels. --cv 5 predicts the training split by cross-validation, and
 reads no test split; defaults are chosen from these files. --per-class 5 fits on five random training cases of each
 class of the default split, drawn by the number of the resample.
@@ -11,16 +12,17 @@ class of the default split, drawn by the number of the resample.
 
 import argparse
 import itertools
-import multiprocessing
+import re
 import resource
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 from aeon.benchmarking.resampling import stratified_resample_data
 from aeon.datasets import load_classification
 from aeon.transformations.collection.unequal_length import Padder
+from backends import dask_workers, fresh_processes, loky_workers
 from results_file import Result, result_path
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -181,14 +183,17 @@ def cross_validation_run(name, dataset, n_folds, seed, data_dir):
 
 
 def run(path, name, dataset, resample, seed, options):
-    """Make one result file; return the result."""
+    """Make one result file, on the machine that runs it; return the result."""
+    if path.exists():  # by a worker that was lost before it could tell
+        return Result.read(path)
     set_threads(options.threads)
     warm_up(name)
     if options.cv:
         result = cross_validation_run(name, dataset, options.cv, seed, options.data_dir)
     else:
         result = test_run(name, dataset, resample, seed, options.data_dir, options.per_class)
-    result.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if options.backend == "processes":  # else the peak is that of all the runs before
+        result.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result.write(path)
     return result
 
@@ -199,13 +204,28 @@ def find_datasets(data_dir):
     return [path.parent.name for path in sorted(paths, key=lambda path: path.stat().st_size)]
 
 
+def number_range(text):
+    """Return the numbers that ``"3"`` or ``"0..29"`` stands for, the last one included."""
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", text)
+    first, last = (int(number) for number in (match[1], match[2] or match[1])) if match else (1, 0)
+    if first > last:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a range such as 0..29")
+    return range(first, last + 1)
+
+
 def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with <Name>/<Name>_TRAIN.ts and _TEST.ts")
     parser.add_argument("--datasets", nargs="+", help="default: all in the folder, the smallest first")
     parser.add_argument("--classifiers", nargs="+", default=["V2S"], choices=list(CLASSIFIERS))
-    parser.add_argument("--resamples", nargs="+", type=int, default=[0], help="0 is the default split")
+    parser.add_argument(
+        "--resamples",
+        nargs="+",
+        type=number_range,
+        default=[range(1)],
+        help="numbers and ranges (0..29); 0: default split",
+    )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0], help="of the classifier; 1 is written as NAME-seed1"
     )
@@ -214,14 +234,26 @@ def parse_arguments(arguments=None):
     )
     parser.add_argument("--per-class", type=int, default=0, metavar="N", help="few labels; give another --results")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; leave it at 1 where times count")
+    parser.add_argument(
+        "--backend",
+        choices=["processes", "loky", "dask"],
+        default="processes",
+        help="a fresh process a run, or workers",
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster; default: one of --jobs workers here")
     parser.add_argument("--threads", type=int, default=1, help="of a run")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.scheduler and options.backend != "dask":
+        parser.error("--scheduler needs --backend dask")
+    options.resamples = list(dict.fromkeys(itertools.chain.from_iterable(options.resamples)))
+    # Workers need not share our working directory.
+    options.data_dir, options.results = options.data_dir.resolve(), options.results.resolve()
+    return options
 
 
-def main(arguments=None):
-    """Run what is missing, with progress; return the number of runs that failed."""
-    options = parse_arguments(arguments)
+def make_plan(options):
+    """Return the missing runs: a dict of path to classifier, data set, resample and seed."""
     datasets = options.datasets or find_datasets(options.data_dir)
     plan = {}
     # Classifiers innermost, so that rivals are timed side by side.
@@ -232,25 +264,42 @@ def main(arguments=None):
         path = result_path(options.results, label, dataset, resample, "train" if options.cv else "test")
         if not path.exists():
             plan[path] = (name, dataset, resample, seed)
+    return plan
+
+
+def make_runs(plan, options):
+    """Make the runs of a plan; yield the path of each with its result or exception as it ends."""
+    tasks = {path: (path, *what, options) for path, what in plan.items()}
+    if options.backend == "loky":
+        return loky_workers(run, tasks, options.jobs)
+    if options.backend == "dask":
+        modules = [ROOT / "backends.py", ROOT / "results_file.py", ROOT / "nearest_neighbour.py"]
+        if run.__module__ != "__main__":
+            modules.append(sys.modules[run.__module__].__file__)
+        return dask_workers(run, tasks, options.jobs, options.scheduler, modules)
+    # The many runs of few labels share their process.
+    return fresh_processes(run, tasks, options.jobs, None if options.per_class else 1)
+
+
+def main(arguments=None):
+    """Run what is missing, with progress; return the number of runs that failed."""
+    options = parse_arguments(arguments)
+    plan = make_plan(options)
     failed = 0
-    # A fresh process a run: no run sees the memory, caches or threads of another. Not for the many runs of few labels.
-    context = multiprocessing.get_context("spawn")
-    tasks = None if options.per_class else 1
-    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=tasks) as pool:
-        futures = {pool.submit(run, path, *what, options): what for path, what in plan.items()}
-        for done, future in enumerate(as_completed(futures), start=1):
-            name, dataset, resample, seed = futures[future]
-            head = f"[{done}/{len(plan)}] {name} {dataset} resample {resample} seed {seed}:"
-            if future.exception() is not None:
-                failed += 1
-                print(head, "FAILED", repr(future.exception()), flush=True)
-                continue
-            result = future.result()
-            print(
-                f"{head} accuracy {result.accuracy:.4f}  log loss {result.log_loss:.3f}  fit {result.fit_time:.1f} s  "
-                f"predict {result.predict_time:.1f} s",
-                flush=True,
-            )
+    for done, (path, result) in enumerate(make_runs(plan, options) if plan else (), start=1):
+        name, dataset, resample, seed = plan[path]
+        head = f"[{done}/{len(plan)}] {name} {dataset} resample {resample} seed {seed}:"
+        if isinstance(result, Exception):
+            failed += 1
+            print(head, "FAILED", repr(result), flush=True)
+            continue
+        if not path.exists():  # the worker's file system is another
+            result.write(path)
+        print(
+            f"{head} accuracy {result.accuracy:.4f}  log loss {result.log_loss:.3f}  fit {result.fit_time:.1f} s  "
+            f"predict {result.predict_time:.1f} s",
+            flush=True,
+        )
     return failed
 
 

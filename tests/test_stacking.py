@@ -45,7 +45,7 @@ def answers_of_views(n=40, n_classes=3, noise=(0.5, 1.0, 3.0)):
 def objective(w, answers, labels, weights):
     stacked = log_softmax(sum(share * answer for share, answer in zip(w, answers, strict=True)), axis=1)
     entropy = -(platt_targets(labels, stacked.shape[1]) * stacked).sum(axis=1)
-    return np.average(entropy, weights=weights) + len(w) / len(labels) * ((w - w.mean()) ** 2).sum()
+    return np.average(entropy, weights=weights) + len(w) / len(labels) * ((w - 1 / len(w)) ** 2).sum()
 
 
 def test_stack_weights_are_the_best_of_those_allowed():

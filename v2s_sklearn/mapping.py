@@ -209,7 +209,10 @@ class LinearMapping(nn.Module):
         """Return the log-probabilities of the target classes: (B, D) to (B, C)."""
         standardised = (embeddings.double() - self.mean) / self.scale
         standardised = standardised.clamp(-STANDARDISED_LIMIT, STANDARDISED_LIMIT)
-        return torch.log_softmax(standardised @ self.weight + self.bias, dim=1)
+        # Filled up to whole cache lines: a row's last bits depend on where in memory its result lies.
+        n_target = self.weight.shape[1]
+        weight = nn.functional.pad(self.weight, (0, -n_target % 8))
+        return torch.log_softmax((standardised @ weight)[:, :n_target] + self.bias, dim=1)
 
     def mapping_numpy(self):
         """Return the weights of the embedding values for each target class, (D, C)."""

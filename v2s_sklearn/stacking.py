@@ -131,7 +131,7 @@ def stack_weights(log_probabilities, labels, weights):
     """Return the weights of the views (V,) whose weighted sum of log-probabilities has the least log loss.
 
     They minimise the weighted mean cross-entropy with `v2s_sklearn.ridge.platt_targets` of softmax(sum_v w_v l_v), plus
-    V / n * |w - mean(w)|^2, where each is at least 0.1 / V. One view has weight 1: it is calibrated already.
+    V / n * |w - 1 / V|^2, where each is at least 0.1 / V. One view has weight 1: it is calibrated already.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def stack_weights(log_probabilities, labels, weights):
 
     def loss_and_gradient(w):
         answer = log_softmax(np.tensordot(w, log_probabilities, axes=1), axis=1)
-        deviation = w - w.mean()
+        deviation = w - 1.0 / n_views
         loss = -shares @ (targets * answer).sum(axis=1) + n_views / n_cases * deviation @ deviation
         excess = shares[:, None] * (np.exp(answer) - targets)
         gradient = np.tensordot(log_probabilities, excess, axes=2) + 2 * n_views / n_cases * deviation

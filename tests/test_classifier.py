@@ -7,7 +7,8 @@ from conftest import MODES
 from skorch.callbacks import EpochScoring
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
-from v2s_sklearn.reprogram import PadReprogram, Voice
+from v2s_sklearn.views import Voice
+from v2s_sklearn.views.pad import PadReprogram
 
 
 def test_default_on_real_data(gunpoint, italy):
@@ -56,7 +57,7 @@ def test_the_net_of_paper_mode(gunpoint):
     group = clf.net_.optimizer_.param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (0.05, 0.04)
     assert [parameter.shape for parameter in group["params"]] == [(4000,)]  # theta and nothing else is trained
-    assert isinstance(clf.net_.module_.reprogram[0], PadReprogram)
+    assert isinstance(clf.net_.module_.transformations[0], PadReprogram)
     assert clf.theta_.shape == (4000,)
     assert clf.label_mapping_.shape == (2, 6)
     assert len(np.unique(clf.label_mapping_)) == 12
@@ -98,7 +99,7 @@ def test_the_acoustic_model_is_frozen(name, mode, gunpoint):
     clf = V2SClassifier(name, **(MODES[mode] | {"max_epochs": 1})).fit(X, y)
     clf.predict(X)
     clf.net_.module_.train()
-    clf.net_.module_(**{k: torch.from_numpy(v) for k, v in clf._to_network_input(X).items()})
+    clf.net_.module_(**{k: torch.from_numpy(v) for k, v in clf.scaler_.transform(X).items()})
     clf.net_.module_.eval()
     assert clf.acoustic_model_ is model
     assert not any(module.training for module in model.modules())

@@ -12,7 +12,7 @@ from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.tcn import TemporalConvNet
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.frontend import LogMel
-from v2s_sklearn.reprogram import DEFAULT_VOICES
+from v2s_sklearn.views import DEFAULT_VOICES
 
 
 def tcn(**config):
@@ -73,9 +73,9 @@ def test_many_to_one_mapping_over_the_classes_of_all_models(mapping, italy):
     assert clf.label_mapping_.max() >= 12
     assert len(clf.theta_) == 2
     # Each model gets half of the probability, and a target class the mean over its source classes.
-    module, data = clf.net_.module_, clf._to_network_input(X_test[:4].reshape(4, 1, -1))
+    module, data = clf.net_.module_, clf.scaler_.transform(X_test[:4].reshape(4, 1, -1))
     series, lengths = (torch.as_tensor(data[name]) for name in ("series", "lengths"))
-    waveforms = [reprogram(series, lengths).flatten(0, 1) for reprogram in module.reprogram]
+    waveforms = [view.waveforms(series, lengths).flatten(0, 1) for view in module.views]
     sources = torch.cat([m.predict_proba(w) for m, w in zip(clf.acoustic_model_, waveforms, strict=True)], dim=1)
     expected = sources[:, clf.label_mapping_].mean(2)
     expected = expected / expected.sum(1, keepdim=True)

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from v2s_sklearn import V2SClassifier, V2SFeatures
-from v2s_sklearn.reprogram import Voice
+from v2s_sklearn.views import Voice
 
 
 @pytest.fixture(scope="module")

@@ -100,9 +100,9 @@ def test_the_source_stays_frozen_and_the_copy_is_trained(given, tiny, gunpoint):
 def test_theta_is_zero_and_no_parameter(tiny, gunpoint):
     X, y = gunpoint[:2]
     module = tiny.fit(X, y).net_.module_
-    assert not module.reprogram.theta.any()
-    assert list(module.reprogram.parameters()) == []
-    assert not any(name.startswith("reprogram") for name in module.state_dict())
+    assert not module.padding.theta.any()
+    assert list(module.padding.parameters()) == []
+    assert not any(name.startswith("padding") for name in module.state_dict())
     assert not any(child.training for child in module.modules())
 
 
@@ -248,8 +248,8 @@ def test_multivariate(tiny):
     tiny.set_params(n_replicates=1).fit(X, y)
     assert tiny.series_mean_.shape == (6,)
     assert tiny.n_features_in_ == 600
-    data = {name: torch.from_numpy(values) for name, values in tiny._to_network_input(X[:2]).items()}
-    waveform = tiny.net_.module_.reprogram(**data)[:, 0]
+    data = {name: torch.from_numpy(values) for name, values in tiny.scaler_.transform(X[:2]).items()}
+    waveform = tiny.net_.module_.padding(**data)[:, 0]
     np.testing.assert_allclose(waveform[:, :600], 0.1 * data["series"].flatten(1), rtol=1e-6)  # one after another
     assert not waveform[:, 600:].any()
     assert tiny.predict_proba(X).shape == (40, 4)

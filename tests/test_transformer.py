@@ -4,7 +4,8 @@ import torch
 from aeon.datasets import load_basic_motions
 
 from v2s_sklearn import V2SFeatures, load_acoustic_model
-from v2s_sklearn.reprogram import ModulationReprogram, Voice
+from v2s_sklearn.views import Voice
+from v2s_sklearn.views.modulation import ModulationReprogram
 
 
 def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
@@ -21,7 +22,9 @@ def test_features_are_the_embeddings_of_the_reprogrammed_series(gunpoint):
 def test_one_set_of_features_for_each_voice_and_channel():
     X, _ = load_basic_motions(split="train")
     one = V2SFeatures("tiny", voices=[Voice(900)]).fit_transform(X[:4, :1]).shape[1]
-    assert V2SFeatures("tiny", voices=[Voice(900), Voice(500)]).fit_transform(X[:4]).shape == (4, 2 * 6 * one)
+    two_voices = {"acoustic_model": "tiny", "voices": [Voice(900), Voice(500)]}
+    assert V2SFeatures(**two_voices).fit_transform(X[:4, :3]).shape == (4, 2 * 3 * one)
+    assert V2SFeatures(**two_voices).fit_transform(X[:4]).shape == (4, 2 * 4 * one)  # four mixtures of six channels
 
 
 def test_scaling_is_that_of_fit(gunpoint):
@@ -38,7 +41,7 @@ def test_the_network_hears_decorrelated_channels():
     X, _ = load_basic_motions(split="train")
     features = V2SFeatures("tiny").fit(X)
     channels = (X - features.series_mean_[:, None]) / features.series_scale_[:, None]
-    heard = features._to_network_input(X)["series"]
+    heard = features.scaler_.transform(X)["series"]
     np.testing.assert_allclose(heard, np.matmul(features.channel_mixture_, channels), atol=1e-5)
     largest = [np.abs(np.corrcoef(np.hstack(list(series))) - np.eye(6)).max() for series in (X, heard)]
     assert largest[1] < largest[0] / 2

@@ -3,27 +3,30 @@
 Shape legend: N cases, C channels, T time points, S waveform samples, K source classes.
 """
 
-from functools import partial
 from numbers import Real
 
 import numpy as np
+from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
-from v2s_sklearn.net import (
-    ReprogrammedModel,
+from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.inference import (
     compute_embeddings,
     compute_source_probabilities,
-    embedding_groups,
-    fit_pooling,
-    one_thread_method,
+    predict_proba,
     resolve_device,
 )
-from v2s_sklearn.training import BaseTrainedClassifier
+from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
+from v2s_sklearn.network import ReprogrammedModel
+from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
+from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
+from v2s_sklearn.views import plan_views
 
 
-class V2SClassifier(BaseTrainedClassifier):
+class V2SClassifier(BaseV2SClassifier):
     """Voice2Series classifier: a frozen acoustic model, reprogrammed for time series.
 
     A series becomes a waveform through an input transformation with parameters theta, the acoustic model, pretrained on
@@ -42,9 +45,12 @@ class V2SClassifier(BaseTrainedClassifier):
         "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": "playback" for
         the sources that can, "modulation" for the others.
     voices : sequence of Voice, optional
-        Initial voices of "modulation"; by default `v2s_sklearn.reprogram.DEFAULT_VOICES`, beside "playback" the first.
+        Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the first.
     n_replicates : int, default=1
         m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
+    max_channels : int, default=16
+        Channels of a series that are heard; more are mixed at random to this many, so that cost is bounded: the default
+        makes at most 4 waveforms of each for wav2vec's filters, and 4 of all for v2sa.
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
@@ -102,10 +108,12 @@ class V2SClassifier(BaseTrainedClassifier):
         row), or, for "ridge", (n_embedding, n_classes) weights.
     acoustic_model_ : AcousticModel, or tuple of them
         The frozen source, shared by all estimators of the process.
+    scaler_ : SeriesScaler
+        The fitted scaling of the series.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
-    channel_mixture_ : ndarray of shape (n_channels, n_channels)
-        What decorrelates the scaled channels.
+    channel_mixture_ : ndarray of shape (n_heard_channels, n_channels)
+        What decorrelates the scaled channels, and mixes them where they are too many.
     metadata_ : dict
         aeon's description of the training series.
 
@@ -128,7 +136,8 @@ class V2SClassifier(BaseTrainedClassifier):
     ICML2021_GRID = {"dropout": [0.0, 0.1, 0.2, 0.3, 0.4], "n_replicates": list(range(1, 11))}
 
     _parameter_constraints = {
-        **BaseTrainedClassifier._parameter_constraints,
+        **BaseV2SClassifier._parameter_constraints,
+        **TRAINING_CONSTRAINTS,
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "mapping": [StrOptions({"ridge", "random", "frequency"})],
     }
@@ -140,6 +149,7 @@ class V2SClassifier(BaseTrainedClassifier):
         reprogramming="auto",
         voices=None,
         n_replicates=1,
+        max_channels=16,
         dropout=0.0,
         standardize=True,
         mapping="ridge",
@@ -161,6 +171,7 @@ class V2SClassifier(BaseTrainedClassifier):
         self.reprogramming = reprogramming
         self.voices = voices
         self.n_replicates = n_replicates
+        self.max_channels = max_channels
         self.dropout = dropout
         self.standardize = standardize
         self.mapping = mapping
@@ -214,65 +225,69 @@ class V2SClassifier(BaseTrainedClassifier):
         }
         return cls(**(settings | overrides))
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
-        X, labels, sample_weight = self._check_training_set(X, y, sample_weight)
+        self._validate_params()
+        self._n_jobs = check_n_jobs(self.n_jobs)
+        X, labels, sample_weight = self._training_set(X, y, sample_weight)
         random_state = check_random_state(self.random_state)
-
-        # Frozen source model f_S, or several, and input transformation H(x; theta).
-        models = self._load_acoustic_models(learned_mapping=self.mapping == "ridge")
-        self._fit_scaling(X, sample_weight, self.standardize)
-        data = self._to_network_input(X)
         seed = int(random_state.randint(2**31 - 1))
-        inputs = self._input_transformations(models, data, sample_weight, self.dropout, seed)
+        device = resolve_device(self.device)
+
+        # Frozen source model f_S, or several.
+        models = load_acoustic_models(self.acoustic_model, device=device)
+        self.acoustic_model_ = models[0] if len(models) == 1 else models
+
+        # Input transformation H(x; theta): the views through which the sources hear a series.
+        plan = plan_views(
+            models,
+            n_channels=min(X[0].shape[0], self.max_channels),
+            reprogramming=self.reprogramming,
+            learned_mapping=self.mapping == "ridge",
+            voices=self.voices,
+            n_replicates=self.n_replicates,
+            dropout=self.dropout,
+            seed=seed,
+        )
+        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels, seed).fit(X, sample_weight)
+        data = self.scaler_.transform(X)
+        views = [view.to(device).fit(**data, sample_weight=sample_weight) for view in plan.views]
+        network = ReprogrammedModel(views).to(device)
 
         # Mapping h of source labels to target labels.
-        device = resolve_device(self.device)
-        pooling = fit_pooling(ReprogrammedModel(models, inputs).to(device), data, seed)
-        untrained = ReprogrammedModel(models, inputs, pooling=pooling).to(device)
+        n_source = sum(model.n_classes for model in models)
         if self.mapping == "ridge":
-            embeddings = compute_embeddings(untrained, data, self._n_jobs)
-            mapping = partial(LinearMapping, embedding_groups(untrained, data), self.n_classes_)
+            embeddings = compute_embeddings(network, data, device, self._n_jobs)
+            mapping = LinearMapping(network.groups(), self.n_classes_)
+            mapping.solve(embeddings, labels, sample_weight)
         elif self.mapping == "random":
-            assignment = random_mapping(sum(model.n_classes for model in models), self.n_classes_, random_state)
-            mapping = partial(ManyToOneMapping, assignment)
+            mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
-            probabilities = compute_source_probabilities(untrained, data, self._n_jobs)
-            assignment = frequency_mapping(probabilities, labels, self.n_classes_, sample_weight)
-            mapping = partial(ManyToOneMapping, assignment)
-        n_waveforms = untrained.n_waveforms(data["series"].shape[1])
-        module = {
-            "module__acoustics": models,
-            "module__inputs": inputs,
-            "module__mapping": mapping,
-            "module__pooling": pooling,
-        }
-        net = self._make_net(ReprogrammedModel, n_waveforms, labels, random_state, **module).initialize()
-        if self.mapping == "ridge":
-            net.module_.mapping.solve(embeddings, labels, sample_weight)
+            probabilities = compute_source_probabilities(network, data, device, self._n_jobs)
+            mapping = ManyToOneMapping(frequency_mapping(probabilities, labels, self.n_classes_, sample_weight))
+        network.mapping = mapping.to(device)
 
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
+        net = make_net(self, network, labels, random_state)
         if self.max_epochs > 0:
             net.partial_fit(data | {"sample_weight": sample_weight.astype(np.float32)}, labels)
             if self.mapping == "ridge":
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
-                embeddings = compute_embeddings(net.module_, data, self._n_jobs)
-                net.module_.mapping.solve(embeddings, labels, sample_weight)
+                mapping.solve(compute_embeddings(network, data, device, self._n_jobs), labels, sample_weight)
         self.net_ = net
+
+    @one_thread()
+    def _predict_proba(self, X):
+        return predict_proba(self.net_, X, self.scaler_)
 
     @property
     def theta_(self):
         """The trained input parameters."""
-        thetas = [reprogram.theta_numpy() for reprogram in self._net_module().reprogram]
+        thetas = [transformation.theta_numpy() for transformation in self._fitted("net_").module_.transformations]
         return thetas[0] if len(thetas) == 1 else thetas
 
     @property
     def label_mapping_(self):
         """The mapping of source to target labels."""
-        return self._net_module().mapping.mapping_numpy()
-
-    def _net_module(self):
-        if "net_" not in vars(self):
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet: call fit first.")
-        return self.net_.module_
+        return self._fitted("net_").module_.mapping.mapping_numpy()

@@ -1,98 +1,182 @@
-"""Gradient training of a classifier by skorch: what the estimators that train a torch module have in common.
+"""Gradient training by skorch: the net, and what estimators that train one have in common.
 
 Shape legend: N cases, C channels, T time points.
 """
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils._param_validation import Interval, StrOptions
+from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
+from torch import nn
 
-from v2s_sklearn.base import BaseV2SClassifier, class_weights
-from v2s_sklearn.collection import merge_copies
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.net import CHUNK_WAVEFORMS, V2SNet, chunk_size, one_thread_method, resolve_device
+from v2s_sklearn.inference import CHUNK_WAVEFORMS, chunk_size, in_constant_chunks, resolve_device
+
+TRAINING_CONSTRAINTS = {
+    "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "callbacks": [list, tuple, None],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
-class BaseTrainedClassifier(BaseV2SClassifier):
-    """A classifier whose ``net_`` is a `V2SNet`; ``_fit`` of a subclass sets it."""
+def seeded_loader(dataset, seed=0, **kwargs):
+    """Return a data loader with a generator of its own, so that the global random state is neither read nor changed."""
+    return torch.utils.data.DataLoader(dataset, generator=torch.Generator().manual_seed(seed), **kwargs)
 
-    _parameter_constraints = {
-        **BaseV2SClassifier._parameter_constraints,
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": [list, tuple, None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
-    def _check_training_set(self, X, y, sample_weight):
-        """Check the parameters; return the cases, each once, their labels as integers, and their weights."""
-        self._validate_params()
-        self._n_jobs = check_n_jobs(self.n_jobs)
-        labels = np.searchsorted(self.classes_, y)
-        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        sample_weight = sample_weight * class_weights(self.class_weight, self.classes_, y)[labels]
-        return merge_copies(X, labels, sample_weight)
+def normalise(log_probabilities):
+    """Return probabilities that sum to one: (B, n_classes) to (B, n_classes)."""
+    return torch.softmax(log_probabilities.double(), dim=1)
 
-    def _make_net(self, module, n_waveforms, labels, random_state, **options):
-        """Return the skorch net, not yet initialized; a case has ``n_waveforms``, ``options`` are the net's."""
-        seed = int(random_state.randint(2**31 - 1))
-        callbacks = list(self.callbacks or [])
-        train_split = None
-        if self.early_stopping and self.max_epochs > 0:
-            self._check_validation_fraction(labels)
-            train_split = ValidSplit(self.validation_fraction, stratified=True, random_state=seed)
-            callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=noop))
-        if self.verbose:
-            callbacks.append(ProgressBar())
-        return V2SNet(
-            module,
-            # Decoupled weight decay: an L2 penalty of 0.04 inside Adam keeps theta small, see benchmarks/NOTES.md.
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.weight_decay,
-            lr=self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            iterator_train__shuffle=True,
-            iterator_train__seed=seed,
-            iterator_valid__batch_size=max(self.batch_size, 8 * CHUNK_WAVEFORMS),
-            train_split=train_split,
-            callbacks=callbacks,
-            device=resolve_device(self.device),
-            verbose=self.verbose,
-            chunk_size=chunk_size(n_waveforms),
-            n_jobs=self._n_jobs,
-            **options,
+
+class V2SNet(NeuralNetClassifier):
+    """skorch net over a module that takes series and lengths, for integer labels.
+
+    Differs from its base in that the loss is weighted, inference runs in chunks of constant size, there is no optimizer
+    where nothing is trained, none is pickled, and the global random state is neither read nor changed.
+
+    Parameters
+    ----------
+    chunk_size : int
+        Cases computed at a time in inference.
+    n_jobs : int, optional
+        Threads in inference.
+    **kwargs
+        See :class:`skorch.NeuralNetClassifier`. X is a dict with "series" (N, C, T), "lengths" (N,) and, for training,
+        "sample_weight" (N,).
+    """
+
+    def __init__(self, module, *args, chunk_size=CHUNK_WAVEFORMS, n_jobs=None, **kwargs):
+        self.chunk_size = chunk_size
+        self.n_jobs = n_jobs
+        kwargs.setdefault("criterion", nn.NLLLoss)
+        kwargs.setdefault("iterator_train", seeded_loader)
+        kwargs.setdefault("iterator_valid", seeded_loader)
+        # softmax(log p) normalises the many-to-one probabilities, which sum to less than one.
+        kwargs.setdefault("predict_nonlinearity", normalise)
+        super().__init__(module, *args, **kwargs)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the weighted mean of the negative log-probabilities of the true classes."""
+        losses = nn.functional.nll_loss(y_pred, y_true, reduction="none")
+        weights = X["sample_weight"].to(losses)
+        return (weights * losses).sum() / weights.sum()
+
+    def infer(self, x, **fit_params):
+        """Run the module on the series of a batch; weights are for the loss only."""
+        return super().infer({name: x[name] for name in ("series", "lengths")}, **fit_params)
+
+    def evaluation_step(self, batch, training=False):
+        """Return the module's output for a batch, computed in chunks of constant size."""
+        if training:
+            return super().evaluation_step(batch, training=True)
+        self.check_is_fitted()
+        self._set_training(False)
+        x = batch[0]
+        return in_constant_chunks(
+            lambda **chunk: self.infer(chunk),
+            {name: x[name] for name in ("series", "lengths")},
+            self.chunk_size,
+            self.n_jobs,
         )
 
-    def _check_validation_fraction(self, labels):
-        """Check that early stopping leaves a case of each class on both sides of the split."""
-        counts = np.bincount(labels)
-        counts = counts[counts > 0]
-        n_validation = int(np.ceil(self.validation_fraction * len(labels)))
-        if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
-            raise InvalidParameterError(
-                f"early_stopping with validation_fraction={self.validation_fraction} sets {n_validation} of "
-                f"{len(labels)} different cases aside; both sides need a case of each of {len(counts)} classes, and "
-                f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
-            )
+    def initialize(self):
+        """Initialize the net and leave module and criterion in eval mode, which skorch does not."""
+        super().initialize()
+        self._set_training(False)
+        return self
 
-    @one_thread_method
-    def _predict_proba(self, X):
-        probabilities = self.net_.predict_proba(self._to_network_input(X))
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+    def initialize_optimizer(self, *args, **kwargs):
+        """Make the optimizer; none where there is nothing to train, since its import alone takes seconds."""
+        return super().initialize_optimizer(*args, **kwargs) if self.max_epochs > 0 else self
 
-    def _predict(self, X):
-        return self.classes_[self._predict_proba(X).argmax(axis=1)]
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Leave module and criterion in eval mode, which skorch does not."""
+        super().on_train_end(net, X=X, y=y, **kwargs)
+        self._set_training(False)
+
+    # The module is pickled as arrays, for any device; skorch's own way would pickle it twice. Adam's moments are twice
+    # as large as theta and of no use after fit.
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in ("module", "optimizer_")}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.module = self.module_
+        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
+            self.device = torch.device("cpu")
+        self.module_.to(self.device)
+
+
+def make_net(estimator, module, labels, random_state):
+    """Return the skorch net of an estimator, initialized.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With the parameters of `TRAINING_CONSTRAINTS`, ``device``, and ``_n_jobs``, the number of threads.
+    module : torch.nn.Module
+        Takes ``series`` and ``lengths``, returns log-probabilities; makes ``n_waveforms`` of a case.
+    labels : ndarray of shape (N,), int
+        Of the training cases.
+    random_state : numpy.random.RandomState
+
+    Raises
+    ------
+    InvalidParameterError
+        If early stopping leaves too few cases on one side.
+    """
+    seed = int(random_state.randint(2**31 - 1))
+    callbacks = list(estimator.callbacks or [])
+    train_split = None
+    if estimator.early_stopping and estimator.max_epochs > 0:
+        _check_validation_fraction(estimator.validation_fraction, labels)
+        train_split = ValidSplit(estimator.validation_fraction, stratified=True, random_state=seed)
+        callbacks.append(EarlyStopping(patience=estimator.n_iter_no_change, load_best=True, sink=noop))
+    if estimator.verbose:
+        callbacks.append(ProgressBar())
+    net = V2SNet(
+        module,
+        # Decoupled weight decay: an L2 penalty of 0.04 inside Adam keeps theta small, see benchmarks/NOTES.md.
+        optimizer=partial(torch.optim.AdamW, weight_decay=estimator.weight_decay),
+        lr=estimator.learning_rate,
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
+        iterator_train__shuffle=True,
+        iterator_train__seed=seed,
+        iterator_valid__batch_size=max(estimator.batch_size, 8 * CHUNK_WAVEFORMS),
+        train_split=train_split,
+        callbacks=callbacks,
+        device=resolve_device(estimator.device),
+        verbose=estimator.verbose,
+        chunk_size=chunk_size(module.n_waveforms),
+        n_jobs=estimator._n_jobs,
+    )
+    return net.initialize()
+
+
+def _check_validation_fraction(fraction, labels):
+    """Check that early stopping leaves a case of each class on both sides of the split."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    n_validation = int(np.ceil(fraction * len(labels)))
+    if counts.min() < 2 or n_validation < len(counts) or len(labels) - n_validation < len(counts):
+        raise InvalidParameterError(
+            f"early_stopping with validation_fraction={fraction} sets {n_validation} of "
+            f"{len(labels)} different cases aside; both sides need a case of each of {len(counts)} classes, and "
+            f"the smallest class has {counts.min()}. Change validation_fraction, or set early_stopping=False."
+        )

@@ -3,56 +3,56 @@
 Shape legend: B batch, C channels, T time points, S waveform samples, F' frames, D channels of a layer.
 """
 
-from functools import partial
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
+from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.net import one_thread_method
-from v2s_sklearn.reprogram import PadReprogram
-from v2s_sklearn.training import BaseTrainedClassifier
+from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.inference import predict_proba, resolve_device
+from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
+from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
+from v2s_sklearn.views.pad import PadReprogram, PadView
 
 
-class FineTunedModel(nn.Module):
+class FineTunedModel(ArrayModule):
     """Padding -> trainable copy of an acoustic model, up to its last layer before the logits -> dense layer.
 
     Parameters
     ----------
     acoustic : AcousticModel
         Frozen; it is copied and stays as it is.
-    reprogram : callable
-        Builds a `PadReprogram`, without arguments; its theta is set to zero and not trained.
+    n_replicates : int
+        Of the series in the padded waveform, whose other samples are zero.
     n_target : int
         Number of target classes.
     """
 
-    def __init__(self, acoustic, reprogram, n_target):
+    n_waveforms = 1  # the channels of a case share one
+
+    def __init__(self, acoustic, n_replicates, n_target):
         super().__init__()
-        # A tuple, so that torch does not register the frozen model as a submodule.
-        self._recipe = (acoustic, reprogram, n_target)
-        self.reprogram = reprogram()
-        silence = torch.zeros_like(self.reprogram.theta.data)
-        del self.reprogram.theta
-        self.reprogram.register_buffer("theta", silence, persistent=False)
+        self.padding = PadReprogram(acoustic.n_samples, n_replicates)
+        silence = torch.zeros_like(self.padding.theta.data)
+        del self.padding.theta
+        self.padding.register_buffer("theta", silence, persistent=False)
+        device = next(acoustic.parameters()).device
         self.acoustic = acoustic.trainable_copy()
         with torch.no_grad():
-            device = next(acoustic.parameters()).device
             n_embedding = self.embed(silence.unsqueeze(0).to(device)).shape[1]
         # Zero at first: all classes alike, whatever the seed, and no random state is read.
         self.dense = nn.utils.skip_init(nn.Linear, n_embedding, n_target)
         nn.init.zeros_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
-
-    def __reduce__(self):
-        """Pickle as the recipe and numpy arrays: the same bytes each time, for any device."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
-        return _rebuild_model, (*self._recipe, arrays)
 
     def train(self, mode=True):
         """Switch to training mode, but for the acoustic model, whose normalisation keeps the source's statistics.
@@ -71,17 +71,10 @@ class FineTunedModel(nn.Module):
 
     def forward(self, series, lengths):
         """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
-        waveform = self.reprogram(series, lengths).squeeze(1)
-        return torch.log_softmax(self.dense(self.embed(waveform)), dim=1)
+        return torch.log_softmax(self.dense(self.embed(self.padding(series, lengths).squeeze(1))), dim=1)
 
 
-def _rebuild_model(acoustic, reprogram, n_target, arrays):
-    model = FineTunedModel(acoustic, reprogram, n_target)
-    model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-    return model.eval()
-
-
-class TransferClassifier(BaseTrainedClassifier):
+class TransferClassifier(BaseV2SClassifier):
     """Transfer learning: a copy of the acoustic model, fine-tuned on zero-padded series with a new dense layer.
 
     The baseline that Voice2Series is compared with, TF_a of the paper [1]_. All weights of the copy are trained, where
@@ -165,13 +158,10 @@ class TransferClassifier(BaseTrainedClassifier):
     True
     """
 
-    # The only input transformation, so no parameter.
-    reprogramming = "pad"
-
     _parameter_constraints = {
         name: constraint
-        for name, constraint in BaseTrainedClassifier._parameter_constraints.items()
-        if name not in ("reprogramming", "voices")
+        for name, constraint in {**BaseV2SClassifier._parameter_constraints, **TRAINING_CONSTRAINTS}.items()
+        if name not in ("reprogramming", "voices", "max_channels")
     } | {
         "acoustic_model": [str, Path, AcousticModel],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -221,22 +211,22 @@ class TransferClassifier(BaseTrainedClassifier):
         tags.classifier_tags.poor_score = True
         return tags
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y, sample_weight=None):
-        X, labels, sample_weight = self._check_training_set(X, y, sample_weight)
-        (source,) = self._load_acoustic_models()
-        self._fit_scaling(X, sample_weight, self.standardize)
-        data = self._to_network_input(X) | {"sample_weight": sample_weight.astype(np.float32)}
-        net = self._make_net(
-            FineTunedModel,
-            1,  # the channels of a case share one waveform
-            labels,
-            check_random_state(self.random_state),
-            module__acoustic=source,
-            module__reprogram=partial(PadReprogram, source.n_samples, self.n_replicates),
-            module__n_target=self.n_classes_,
-        )
-        self.net_ = net.fit(data, labels)
+        self._validate_params()
+        self._n_jobs = check_n_jobs(self.n_jobs)
+        X, labels, sample_weight = self._training_set(X, y, sample_weight)
+        device = resolve_device(self.device)
+        self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
+        max_points = PadView.max_points(self.acoustic_model_, n_channels=X[0].shape[0])
+        self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
+        data = self.scaler_.transform(X) | {"sample_weight": sample_weight.astype(np.float32)}
+        module = FineTunedModel(self.acoustic_model_, self.n_replicates, self.n_classes_).to(device)
+        self.net_ = make_net(self, module, labels, check_random_state(self.random_state)).partial_fit(data, labels)
+
+    @one_thread()
+    def _predict_proba(self, X):
+        return predict_proba(self.net_, X, self.scaler_)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

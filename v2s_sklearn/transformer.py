@@ -3,12 +3,16 @@
 Shape legend: N cases, C channels, T time points.
 """
 
-import numpy as np
 from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from v2s_sklearn.base import BaseV2STransformer
-from v2s_sklearn.net import ReprogrammedModel, compute_embeddings, fit_pooling, one_thread_method, resolve_device
+from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.contract import BaseV2STransformer
+from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
+from v2s_sklearn.network import ReprogrammedModel
+from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.threads import one_thread
+from v2s_sklearn.views import plan_views
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -18,7 +22,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     Parameters
     ----------
-    acoustic_model, reprogramming, voices, n_replicates, standardize, device, n_jobs
+    acoustic_model, reprogramming, voices, n_replicates, max_channels, standardize, device, n_jobs
         See :class:`V2SClassifier`.
 
     Attributes
@@ -29,8 +33,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         The frozen source.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)
         What each channel is scaled by.
-    channel_mixture_ : ndarray of shape (n_channels, n_channels)
-        What decorrelates the scaled channels.
+    channel_mixture_ : ndarray of shape (n_heard_channels, n_channels)
+        What decorrelates the scaled channels, and mixes them where they are too many.
 
     Examples
     --------
@@ -50,6 +54,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         reprogramming="auto",
         voices=None,
         n_replicates=1,
+        max_channels=16,
         standardize=True,
         device="auto",
         n_jobs=1,
@@ -58,25 +63,36 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.reprogramming = reprogramming
         self.voices = voices
         self.n_replicates = n_replicates
+        self.max_channels = max_channels
         self.standardize = standardize
         self.device = device
         self.n_jobs = n_jobs
         super().__init__()
 
-    @one_thread_method
+    @one_thread()
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
-        models = self._load_acoustic_models(learned_mapping=True)
-        self._fit_scaling(X, np.ones(len(X)), self.standardize)
-        data = self._to_network_input(X)
-        inputs = self._input_transformations(models, data, np.ones(len(X)))
         device = resolve_device(self.device)
-        pooling = fit_pooling(ReprogrammedModel(models, inputs).to(device), data)
-        self._model = ReprogrammedModel(models, inputs, pooling=pooling).to(device)
-        silence = np.zeros((1, X[0].shape[0], 1))
-        self._n_features_out = self._transform(silence).shape[1]
+        models = load_acoustic_models(self.acoustic_model, device=device)
+        self.acoustic_model_ = models[0] if len(models) == 1 else models
+        plan = plan_views(
+            models,
+            n_channels=min(X[0].shape[0], self.max_channels),
+            reprogramming=self.reprogramming,
+            voices=self.voices,
+            n_replicates=self.n_replicates,
+        )
+        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels).fit(X)
+        data = self.scaler_.transform(X)
+        self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
+        self._n_features_out = sum(view.n_features for view in self._network.views)
 
-    @one_thread_method
+    @one_thread()
     def _transform(self, X, y=None):
-        return compute_embeddings(self._model, self._to_network_input(X), self._n_jobs)
+        device = next(self._network.parameters()).device
+
+        def embeddings(data):
+            return compute_embeddings(self._network, data, device, self._n_jobs)
+
+        return in_blocks(embeddings, X, self.scaler_)

@@ -26,7 +26,7 @@ for classifier in (V2SClassifier(random_state=0), MiniRocketClassifier(random_st
         v2s = classifier
 
 n_frozen = sum(model.n_parameters() for model in v2s.acoustic_model_)
-n_theta = sum(parameter.numel() for parameter in v2s.net_.module_.reprogram.parameters())
+n_theta = sum(parameter.numel() for parameter in v2s.net_.module_.views.parameters())
 n_mapping = sum(parameter.numel() for parameter in v2s.net_.module_.mapping.parameters())
 print(f"\nfrozen    {n_frozen:8,} weights of the acoustic models {', '.join(v2s.acoustic_model)}")
 print(f"trainable {n_theta:8,} values of theta (input), {n_mapping:,} of the mapping (output)")

@@ -11,7 +11,7 @@ import v2s_sklearn
 from v2s_sklearn import V2SClassifier, V2SFeatures, list_acoustic_models, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums, save_weights
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
-from v2s_sklearn.reprogram import Voice
+from v2s_sklearn.views import Voice
 
 PACKAGED = sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors"))
 

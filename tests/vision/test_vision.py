@@ -15,7 +15,7 @@ from v2s_sklearn.acoustic import registry
 from v2s_sklearn.acoustic.storage import sha256_of
 from v2s_sklearn.acoustic.vision import VisionModel, load_torchvision
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
-from v2s_sklearn.reprogram import Voice
+from v2s_sklearn.views import Voice
 
 LABELS = ["cat", "dog", "ship", "tree", "car", "plane"]
 INCEPTION = {"aux_logits": False, "init_weights": False}

@@ -14,12 +14,6 @@ from v2s_sklearn.acoustic.folding import fold
 N_SEGMENTS = 8
 
 
-def _load_from_source(name, sha256):
-    from v2s_sklearn.acoustic.registry import load_acoustic_model  # registry imports this module
-
-    return load_acoustic_model(name, sha256=sha256)
-
-
 def _at_half_rate(model):
     return model.at_half_rate()
 
@@ -97,9 +91,9 @@ class AcousticModel(nn.Module):
     filters : tensor of shape (D, n) or None
         Linear filters of n samples that the network starts with on the raw waveform, if it has such; series are played
         back to them as waveforms of any length.
-    source : tuple (str, str) or None
-        Name or path, and sha256, of the weights file the model was loaded from. A loaded model is pickled as this
-        reference, not as weights.
+    source : ModelReference or None
+        Name or path, and sha256, of the weights file the model was loaded from, set by what loads it. A loaded model is
+        pickled as this reference, not as weights.
     full_rate : AcousticModel or None
         The model whose weights this one shares, see `at_half_rate`.
     """
@@ -252,7 +246,7 @@ class AcousticModel(nn.Module):
             return _at_half_rate, (self.full_rate,)
         if self.source is None:
             return super().__reduce_ex__(protocol)
-        return _load_from_source, self.source
+        return self.source.load, ()
 
     @torch.no_grad()
     def predict_proba(self, waveform):

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -20,6 +21,25 @@ LOADERS = {
 _FACTORIES = {}
 _LOADED = {}
 _LOCK = threading.RLock()
+
+
+class ModelReference(NamedTuple):
+    """What a loaded model is pickled as.
+
+    Attributes
+    ----------
+    name : str
+        What `load_acoustic_model` takes.
+    sha256 : str or None
+        Of its weights file, if it has one.
+    """
+
+    name: str
+    sha256: str | None
+
+    def load(self):
+        """Return the model, the one that this process has already if there is one."""
+        return load_acoustic_model(self.name, sha256=self.sha256)
 
 
 def _packaged_models():
@@ -173,15 +193,13 @@ def _load(name):
         if not isinstance(model, AcousticModel):
             raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
     elif name in packaged:
-        model = load_weights(packaged[name], read_checksums().get(packaged[name].name))
-        digest = model.source[1]
+        model, digest = load_weights(packaged[name], read_checksums().get(packaged[name].name))
     elif name.partition(":")[0] in LOADERS:
         prefix, _, reference = name.partition(":")
         module, function = LOADERS[prefix]
         model, digest = getattr(importlib.import_module(module), function)(reference)
     elif Path(name).suffix == ".safetensors" or Path(name).is_file():
-        model = load_weights(name)
-        digest = model.source[1]
+        model, digest = load_weights(name)
     else:
         names = list_acoustic_models()
         close = difflib.get_close_matches(name, names, n=1)
@@ -190,5 +208,5 @@ def _load(name):
             f"There is no acoustic model {name!r}.{hint} Names: {', '.join(names)}; or give the path of a "
             ".safetensors file."
         )
-    model.source = (name, digest)
+    model.source = ModelReference(name, digest)
     return model

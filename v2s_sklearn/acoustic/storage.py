@@ -101,7 +101,9 @@ def load_weights(path, sha256=None):
     Returns
     -------
     model : AcousticModel
-        Frozen; ``source`` is (path, sha256).
+        Frozen.
+    sha256 : str
+        The checksum of the file.
 
     Raises
     ------
@@ -128,5 +130,4 @@ def load_weights(path, sha256=None):
             f"{path} is not a weights file of v2s_sklearn ({type(error).__name__}: {error}). Needed: safetensors with "
             f"the configuration under {HEADER_KEY!r} in the header, as python -m v2s_sklearn.pretrain writes it."
         ) from error
-    model.source = (str(path), digest)
-    return model.freeze()
+    return model.freeze(), digest

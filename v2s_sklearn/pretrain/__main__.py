@@ -129,7 +129,7 @@ def load_trained(name, options):
             f"{options.name} needs {name}, which is neither in {options.output} nor in {options.work_dir}. Train it "
             f"before: python -m v2s_sklearn.pretrain {name} --speech FOLDER."
         )
-    return load_weights(path)
+    return load_weights(path)[0]
 
 
 def copy_matching_weights(source, target):

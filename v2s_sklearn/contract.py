@@ -26,11 +26,9 @@ from sklearn.utils.validation import (
 )
 
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.collection import decorrelation, difference_scale, is_list_collection, pad_collection
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
-from v2s_sklearn.net import resolve_device
-from v2s_sklearn.reprogram import DEFAULT_VOICES, REPROGRAMMINGS, VOICES_BESIDE_PLAYBACK, reprogramming_factory
+from v2s_sklearn.tables import is_list_collection, merge_copies
+from v2s_sklearn.views import VIEWS
 
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
@@ -81,9 +79,10 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     _parameter_constraints = {
         "acoustic_model": [str, Path, AcousticModel, list, tuple],
-        "reprogramming": [StrOptions({"auto", *REPROGRAMMINGS})],
+        "reprogramming": [StrOptions({"auto", *VIEWS})],
         "voices": ["array-like", None],
         "n_replicates": [Interval(Integral, 1, None, closed="left")],
+        "max_channels": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
         "device": [str, torch.device],
         "n_jobs": [Integral, None],
@@ -127,7 +126,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
                 )
             if X.size == 0:
                 raise InvalidSeriesError(f"Found array with no values: shape {X.shape}, a minimum of 1 is required.")
-            X = X.astype(np.float64)
+            X = X.astype(np.float64, copy=False)
             # Series given as a 3D array may have another length than in fit, as in aeon.
             if store_metadata or X.ndim == 2:
                 _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
@@ -165,88 +164,26 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         tags.input_tags.two_d_array = True
         return tags
 
-    def _load_acoustic_models(self, learned_mapping=False):
-        """Load the frozen source models; set ``acoustic_model_`` and return them as a tuple.
+    @property
+    def series_mean_(self):
+        """Mean of each channel over the training series, (n_channels,)."""
+        return self._fitted("scaler_").mean_
 
-        ``learned_mapping``: the mapping reads embeddings, not source classes.
-        """
-        models = load_acoustic_models(self.acoustic_model, device=resolve_device(self.device))
-        self.acoustic_model_ = models[0] if len(models) == 1 else models
-        self._kinds = [self._reprogramming_kind(model, learned_mapping) for model in models]
-        # Voices lie below 4 kHz.
-        models = tuple(
-            model.at_half_rate() if kind == "modulation" else model
-            for kind, model in zip(self._kinds, models, strict=True)
-        )
-        self._max_points = min(
-            REPROGRAMMINGS[kind].max_points(model.n_samples, self.metadata_["n_channels"])
-            for kind, model in zip(self._kinds, models, strict=True)
-        )
-        return models
+    @property
+    def series_scale_(self):
+        """Standard deviation of each channel over the training series, (n_channels,)."""
+        return self._fitted("scaler_").scale_
 
-    def _reprogramming_kind(self, model, learned_mapping):
-        """Return the input transformation for one acoustic model."""
-        has_playback = model.filters is not None and learned_mapping
-        if self.reprogramming == "auto":
-            return "playback" if has_playback else "modulation"
-        if self.reprogramming == "playback" and not has_playback:
-            raise InvalidParameterError(
-                "reprogramming='playback' needs mapping='ridge' and a source with filters on the raw waveform, like "
-                f"'wav2vec', got acoustic_model={self.acoustic_model!r}. Take reprogramming='auto' or 'modulation'."
-            )
-        return self.reprogramming
+    @property
+    def channel_mixture_(self):
+        """What decorrelates the scaled channels and mixes them, (n_heard_channels, n_channels)."""
+        return self._fitted("scaler_").mixture_
 
-    def _input_transformations(self, models, data, sample_weight, dropout=0.0, seed=0):
-        """Return functions that build the input transformations, each with the positions of the models it is for.
-
-        Models with the same window and sample rate hear the same modulated or padded waveforms, with one theta.
-        """
-        hearers = {}
-        for position, (kind, model) in enumerate(zip(self._kinds, models, strict=True)):
-            own = position if kind == "playback" else None
-            hearers.setdefault((kind, model.window, own), []).append(position)
-        voices = self.voices
-        if voices is None:
-            voices = VOICES_BESIDE_PLAYBACK if "playback" in self._kinds else DEFAULT_VOICES
-        options = {
-            "n_points": int(data["lengths"].max()),
-            "n_replicates": self.n_replicates,
-            "dropout": dropout,
-            "voices": voices,
-            "difference_scale": difference_scale(data, sample_weight),
-            "seed": seed,
-        }
-        return [
-            (reprogramming_factory(kind, window, **options), tuple(positions))
-            for (kind, window, _), positions in hearers.items()
-        ]
-
-    def _to_network_input(self, X):
-        """Return series and lengths for the net, scaled by the statistics of fit."""
-        series, lengths = pad_collection(X, self._max_points)
-        mean, scale = self.series_mean_[:, None], self.series_scale_[:, None]
-        inside = np.arange(series.shape[2]) < lengths[:, None, None]
-        series = np.where(inside, (series - mean) / scale, 0.0)
-        if len(mean) > 1:
-            series = np.einsum("cd,ndt->nct", self.channel_mixture_, series)
-        return {"series": series.astype(np.float32), "lengths": lengths.astype(np.int64)}
-
-    def _fit_scaling(self, X, sample_weight, standardize=True):
-        """Store what standardises and decorrelates the channels, by weighted moments over all cases and time points."""
-        n_channels = X[0].shape[0]
-        if not standardize:
-            self.series_mean_, self.series_scale_ = np.zeros(n_channels), np.ones(n_channels)
-            self.channel_mixture_ = np.eye(n_channels)
-            return
-        n_points = np.array([case.shape[1] for case in X])
-        weights = sample_weight / (sample_weight * n_points).sum()
-        mean = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
-        centred = [case - mean[:, None] for case in X]
-        covariance = sum(w * case @ case.T for w, case in zip(weights, centred, strict=True))
-        scale = np.sqrt(np.diag(covariance))
-        scale[scale < 1e-12 * (1 + np.abs(mean))] = 1.0
-        self.series_mean_, self.series_scale_ = mean, scale
-        self.channel_mixture_ = decorrelation(covariance / np.outer(scale, scale))
+    def _fitted(self, name):
+        """Return a fitted attribute; an AttributeError before fit, which scikit-learn expects of one."""
+        if name not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet: call fit first.")
+        return vars(self)[name]
 
 
 class BaseV2SClassifier(BaseV2S, BaseClassifier):
@@ -281,6 +218,16 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         self._fit(X, y, sample_weight)
         self.is_fitted = True
         return self
+
+    def _training_set(self, X, y, sample_weight):
+        """Return the cases, each once, their labels as integers, and their weights times those of their classes."""
+        labels = np.searchsorted(self.classes_, y)
+        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        sample_weight = sample_weight * class_weights(self.class_weight, self.classes_, y)[labels]
+        return merge_copies(X, labels, sample_weight)
+
+    def _predict(self, X):
+        return self.classes_[self._predict_proba(X).argmax(axis=1)]
 
     def _check_y(self, y, n_cases, update_classes=True, allow_single_class=True):
         """Check labels as scikit-learn wants, then as aeon does."""

@@ -1,0 +1,54 @@
+import threading
+
+import pytest
+import torch
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from v2s_sklearn.threads import one_thread
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in ThreadpoolController().info() if pool["user_api"] == "blas"}
+
+
+def test_both_libraries_compute_in_one_thread_inside():
+    with threadpool_limits(2):
+        with one_thread():
+            assert blas_threads() == {1}
+            assert torch.get_num_threads() == 1
+            with one_thread():
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+        assert torch.get_num_threads() == 2
+
+
+def test_the_last_of_many_threads_restores_what_was():
+    barrier, seen = threading.Barrier(8), []
+
+    def work():
+        for _ in range(20):
+            barrier.wait()
+            with one_thread():
+                seen.append(blas_threads() | {torch.get_num_threads()})
+
+    with threadpool_limits(2):
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert blas_threads() == {2}
+    assert len(seen) == 160
+    assert all(numbers == {1} for numbers in seen)
+
+
+def test_an_error_inside_restores_what_was():
+    @one_thread()
+    def fail():
+        raise KeyError("inside")
+
+    with threadpool_limits(2):
+        with pytest.raises(KeyError):
+            fail()
+        assert blas_threads() == {2}

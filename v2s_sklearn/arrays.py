@@ -1,0 +1,27 @@
+"""Torch modules that are pickled as numpy arrays: small, the same bytes each time, for any device."""
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class ArrayModule(nn.Module):
+    """A module whose parameters and buffers are pickled, and copied, as numpy arrays; they are restored on the CPU."""
+
+    def __getstate__(self):
+        state = dict(vars(self))
+        for kind in ("_parameters", "_buffers"):
+            state[kind] = {
+                name: None if tensor is None else tensor.detach().cpu().numpy() for name, tensor in state[kind].items()
+            }
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        # Copies: an unpickled array may be memory that must not be written.
+        for kind, make in (("_parameters", nn.Parameter), ("_buffers", lambda tensor: tensor)):
+            restored = {
+                name: None if array is None else make(torch.from_numpy(np.array(array)))
+                for name, array in state[kind].items()
+            }
+            vars(self)[kind] = restored

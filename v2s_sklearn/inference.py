@@ -1,0 +1,144 @@
+"""Running a frozen module on many cases: constant chunks, workers, blocks of cases.
+
+Shape legend: N cases, G waveforms of a case.
+"""
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.threads import one_thread
+
+# Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
+CHUNK_WAVEFORMS = 64
+# Chunks that one worker computes at a time.
+TASK_CHUNKS = 4
+# Cases that are scaled and computed at a time in prediction.
+BLOCK_CASES = 4096
+
+
+def in_constant_chunks(function, data, chunk_size, n_jobs=None):
+    """Apply a function to chunks of one constant size, without gradients.
+
+    The last chunk is filled up with copies of its first case, so that every result has the same bits whatever else is
+    computed with it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the tensors of a chunk as keyword arguments, returns a tensor (chunk_size, ...).
+    data : dict of str to tensor
+        Each (N, ...).
+    chunk_size : int
+    n_jobs : int, optional
+        In joblib's meaning: threads, or the workers of the backend that `joblib.parallel_config` sets.
+
+    Returns
+    -------
+    tensor of shape (N, ...)
+    """
+    n_cases = len(next(iter(data.values())))
+    n_task = TASK_CHUNKS * chunk_size
+    tasks = (
+        {name: values[start : start + n_task] for name, values in data.items()} for start in range(0, n_cases, n_task)
+    )
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    return torch.cat(parallel(delayed(_run_chunks)(function, task, chunk_size) for task in tasks))
+
+
+@one_thread()
+def _run_chunks(function, data, chunk_size):
+    """Return the results for the cases of a task, chunk by chunk."""
+    n_cases = len(next(iter(data.values())))
+    results = []
+    with torch.no_grad():
+        for start in range(0, n_cases, chunk_size):
+            index = torch.arange(start, start + chunk_size)
+            index = torch.where(index < n_cases, index, start)
+            result = function(**{name: values[index.to(values.device)] for name, values in data.items()})
+            results.append(result[: n_cases - start])
+    return torch.cat(results)
+
+
+def chunk_size(n_waveforms):
+    """Return how many cases make a chunk when each has ``n_waveforms`` waveforms."""
+    return max(1, CHUNK_WAVEFORMS // n_waveforms)
+
+
+def compute(function, data, chunk_size, device, n_jobs=None):
+    """Return what a function of a frozen module gives for all cases, an array (N, ...).
+
+    Parameters
+    ----------
+    function : callable
+        Takes tensors ``series`` and ``lengths``, returns a tensor (chunk_size, ...).
+    data : dict of arrays
+        "series" (N, C, T) and "lengths" (N,).
+    chunk_size : int
+        Cases at a time, see `in_constant_chunks`.
+    device : torch.device
+        Where the module is.
+    n_jobs : int, optional
+        Threads.
+    """
+    inputs = {name: torch.as_tensor(data[name]).to(device) for name in ("series", "lengths")}
+    return in_constant_chunks(function, inputs, chunk_size, n_jobs).cpu().numpy()
+
+
+def compute_embeddings(network, data, device, n_jobs=None):
+    """Return the embeddings of all cases, float32 array (N, D); ``data`` as for `compute`."""
+    return compute(network.embed, data, chunk_size(network.n_waveforms), device, n_jobs)
+
+
+def compute_source_probabilities(network, data, device, n_jobs=None):
+    """Return the source probabilities of all cases, float32 array (N, K); ``data`` as for `compute`."""
+
+    def probabilities(**chunk):
+        return torch.softmax(network.source_logits(**chunk), dim=1)
+
+    return compute(probabilities, data, chunk_size(network.n_waveforms), device, n_jobs)
+
+
+def in_blocks(function, X, scaler):
+    """Return what a function gives for scaled cases, a block at a time, so that X is never held in other precision.
+
+    Parameters
+    ----------
+    function : callable
+        Takes what ``scaler.transform`` returns; gives an array (n, ...).
+    X : array of shape (N, C, T), or list of N arrays (C, T_i)
+    scaler : SeriesScaler
+        Fitted.
+
+    Returns
+    -------
+    array of shape (N, ...)
+    """
+    blocks = (X[start : start + BLOCK_CASES] for start in range(0, len(X), BLOCK_CASES))
+    return np.concatenate([function(scaler.transform(block)) for block in blocks])
+
+
+def predict_proba(net, X, scaler):
+    """Return the class probabilities by a fitted net: array (N, C, T) or list of (C, T_i) to (N, n_classes)."""
+    probabilities = in_blocks(net.predict_proba, X, scaler)
+    return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+def resolve_device(device):
+    """Return the torch device that a ``device`` parameter stands for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If torch does not know it or cannot use it here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidParameterError(
+            f"device={device!r} cannot be used here: {str(error).splitlines()[0]} Take 'auto', 'cpu' or a device of "
+            "this machine."
+        ) from error

@@ -1,0 +1,69 @@
+"""The torch module: views of a series -> embedding or source logits -> mapping.
+
+Shape legend: B batch, C channels, T time points, G waveforms of a case, S waveform samples, K source classes,
+D embedding.
+"""
+
+import torch
+from torch import nn
+
+from v2s_sklearn.arrays import ArrayModule
+
+
+class ReprogrammedModel(ArrayModule):
+    """Views, each an input transformation heard by a frozen acoustic model, and the mapping.
+
+    Parameters
+    ----------
+    views : sequence of View
+        Fitted. Their theta is trained; the acoustic models are no submodules.
+    mapping : torch.nn.Module, optional
+        From embeddings or source logits, as its ``takes`` says, to log-probabilities. Without it the module gives
+        embeddings.
+    """
+
+    def __init__(self, views, mapping=None):
+        super().__init__()
+        self.views = nn.ModuleList(views)
+        self.mapping = mapping
+        self.eval()
+
+    @property
+    def transformations(self):
+        """The input transformations, each once."""
+        return list(dict.fromkeys(view.transformation for view in self.views))
+
+    @property
+    def n_waveforms(self):
+        """The greatest number of waveforms G that one view makes of a case."""
+        return max(view.n_waveforms for view in self.views)
+
+    def groups(self):
+        """Return the numbers of embedding values and of waveforms of each view."""
+        return tuple((view.n_features, view.n_waveforms) for view in self.views)
+
+    def heard(self, series, lengths):
+        """Yield each view and its waveforms, (B, G, S), of series (B, C, T), (B,); one transformation is run once."""
+        waveforms = {}
+        for view in self.views:
+            if view.transformation not in waveforms:
+                waveforms[view.transformation] = view.waveforms(series, lengths)
+            yield view, waveforms[view.transformation]
+
+    def embed(self, series, lengths):
+        """Return the embeddings of all views in a row: (B, C, T), (B,) to (B, D)."""
+        return torch.cat([view.embed(waveforms) for view, waveforms in self.heard(series, lengths)], dim=1)
+
+    def source_logits(self, series, lengths):
+        """Return the source logits: (B, C, T), (B,) to (B, K).
+
+        Several acoustic models have their source classes in a row, and the same share of the probability.
+        """
+        logits = [view.source_logits(waveforms) for view, waveforms in self.heard(series, lengths)]
+        return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
+
+    def forward(self, series, lengths):
+        """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
+        if self.mapping.takes == "logits":
+            return self.mapping(self.source_logits(series, lengths))
+        return self.mapping(self.embed(series, lengths))

@@ -1,0 +1,21 @@
+"""How a series is heard: input transformation, the frozen model that hears it, pooling of what it says."""
+
+from v2s_sklearn.views.contour import ContourView
+from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView, Voice
+from v2s_sklearn.views.pad import PadView
+from v2s_sklearn.views.plan import VIEWS, Plan, plan_views
+from v2s_sklearn.views.playback import PlaybackView
+from v2s_sklearn.views.view import View
+
+__all__ = [
+    "DEFAULT_VOICES",
+    "VIEWS",
+    "ContourView",
+    "ModulationView",
+    "PadView",
+    "Plan",
+    "PlaybackView",
+    "View",
+    "Voice",
+    "plan_views",
+]

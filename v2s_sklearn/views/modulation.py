@@ -1,0 +1,225 @@
+"""Voices modulated by the series: the acoustic model sees its shape as a contour in the spectrogram.
+
+Shape legend: B batch, C channels, T time points, S waveform samples, V voices.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.views.view import View
+from v2s_sklearn.views.waveforms import SeededDropout, orthonormal_mixture, stretch
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How one voice sounds a series x: at frequency carrier + deviation * x with amplitude exp(loudness * x).
+
+    Attributes
+    ----------
+    carrier : float
+        Hz.
+    deviation : float, default=0
+        Hz for one unit of the scaled series.
+    loudness : float, default=0
+        Nats of amplitude for one unit of the scaled series.
+    n_harmonics : int, default=1
+        The k-th harmonic has amplitude 1 / k.
+    order : int, default=0
+        0 sounds the series, 1 its first differences, scaled to the spread they have in training.
+    """
+
+    carrier: float
+    deviation: float = 0.0
+    loudness: float = 0.0
+    n_harmonics: int = 1
+    order: int = 0
+
+
+# Chosen by leave-one-out accuracy on the training splits of the paper's 30 data sets; see benchmarks/NOTES.md.
+DEFAULT_VOICES = (
+    Voice(1500.0, deviation=500.0),
+    Voice(1500.0, deviation=500.0, order=1),
+    Voice(200.0, loudness=0.7, n_harmonics=10),
+)
+# Beside a source that series are played back to, more voices added nothing.
+VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
+
+
+def difference_scale(series, lengths, sample_weight=None):
+    """Return the weighted standard deviation of the first differences of each channel, (C,); 1 where there are none.
+
+    Arrays (N, C, T), (N,) and (N,).
+    """
+    differences = np.diff(series.astype(np.float64), axis=2)
+    inside = np.arange(1, series.shape[2]) < lengths[:, None]
+    sample_weight = np.ones(len(series)) if sample_weight is None else sample_weight
+    weights = (sample_weight[:, None] * inside)[:, None, :]
+    total = weights.sum()
+    if total == 0:
+        return np.ones(differences.shape[1])
+    mean = (weights * differences).sum(axis=(0, 2)) / total
+    scale = np.sqrt((weights * (differences - mean[:, None]) ** 2).sum(axis=(0, 2)) / total)
+    return np.where(scale < 1e-6, 1.0, scale)
+
+
+def first_differences(series, scale):
+    """Return the scaled first differences, zero at the first point: (B, C, T), (C, 1) to (B, C, T)."""
+    return torch.diff(series, prepend=series[:, :, :1]) / scale
+
+
+class ModulationReprogram(ArrayModule):
+    """Modulation of voices by the series; theta is what makes up the voices, and an additive waveform.
+
+    The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that
+    the acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own; of more than
+    ``MAX_SOUNDED`` channels as many random mixtures are.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length S of the waveform.
+    sample_rate : int
+        In Hz.
+    voices : sequence of Voice
+        Initial values of theta.
+    amplitude : float, default=0.1
+        Of a voice at x = 0, full scale 1.
+    n_replicates : int, default=1
+        How many times the series sounds in the window, each time in an equal part of it.
+    dropout : float, default=0.0
+        Share of the additive waveform set to zero in a training step.
+    seed : int, default=0
+        Of the dropout and the mixtures.
+
+    Attributes
+    ----------
+    carrier, deviation : Parameters of shape (V,)
+        In units of ``FREQUENCY_UNIT`` Hz, so that one learning rate suits all of theta.
+    loudness : Parameter of shape (V,)
+    additive : Parameter of shape (S,)
+        Zero at first.
+    mixture : tensor of shape (MAX_SOUNDED, C) or None
+        What is sounded of many channels.
+    difference_scale : tensor of shape (C, 1)
+        Standard deviation of the first differences of each sounded channel, which voices of order 1 are divided by.
+    """
+
+    # Chosen on training splits, see benchmarks/NOTES.md.
+    MAX_SOUNDED = 4
+
+    FREQUENCY_UNIT = 1000.0
+    FREQUENCY_RANGE = (50.0, 3950.0)
+
+    def __init__(
+        self,
+        n_samples,
+        sample_rate,
+        voices=DEFAULT_VOICES,
+        amplitude=0.1,
+        n_replicates=1,
+        dropout=0.0,
+        seed=0,
+    ):
+        super().__init__()
+        self.n_samples, self.sample_rate = n_samples, sample_rate
+        self.amplitude, self.n_replicates = amplitude, n_replicates
+        self.seed = seed
+        self.dropout = SeededDropout(dropout, seed)
+        self.n_harmonics = [voice.n_harmonics for voice in voices]
+        self.orders = [voice.order for voice in voices]
+        self.register_buffer("difference_scale", torch.ones(1, 1))  # (C, 1)
+        self.register_buffer("mixture", None)
+        self.carrier = nn.Parameter(torch.tensor([float(v.carrier) for v in voices]) / self.FREQUENCY_UNIT)
+        self.deviation = nn.Parameter(torch.tensor([float(v.deviation) for v in voices]) / self.FREQUENCY_UNIT)
+        self.loudness = nn.Parameter(torch.tensor([float(v.loudness) for v in voices]))
+        self.additive = nn.Parameter(torch.zeros(n_samples))
+
+    def fit(self, series, lengths, sample_weight=None):
+        """Choose the mixtures, take the spread of first differences: arrays (N, C, T), (N,) and (N,); return self."""
+        if series.shape[1] > self.MAX_SOUNDED:
+            mixture = orthonormal_mixture(self.MAX_SOUNDED, series.shape[1], self.seed).astype(np.float32)
+            series = np.einsum("mc,nct->nmt", mixture, series)
+            self.mixture = torch.from_numpy(mixture).to(self.additive.device)
+        scale = torch.from_numpy(difference_scale(series, lengths, sample_weight)).unsqueeze(1)
+        self.difference_scale = scale.to(self.difference_scale)
+        return self
+
+    def sound(self, contour, voice):
+        """Return the waveform of one voice: stretched series (B, C, S) to (B, C, S)."""
+        # Without gradients a voice of constant frequency is the same tone for every series: computed once.
+        steady = not torch.is_grad_enabled() and self.deviation[voice] == 0
+        bend = torch.zeros_like(contour[:1, :1]) if steady else self.deviation[voice] * contour
+        frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + bend)
+        low, high = self.FREQUENCY_RANGE
+        frequency = frequency.clamp(low, min(high, 0.49 * self.sample_rate))  # below the Nyquist frequency
+        phase = 2 * math.pi * torch.cumsum(frequency / self.sample_rate, dim=-1)
+        # Three standard deviations bound the loudness, so that an outlier does not clip.
+        loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
+        harmonic, previous = torch.sin(phase), torch.zeros_like(phase)
+        tone = harmonic
+        if self.n_harmonics[voice] > 1:
+            twice_cosine = 2 * torch.cos(phase)
+            for k in range(2, self.n_harmonics[voice] + 1):
+                # sin(k p) = 2 cos(p) sin((k - 1) p) - sin((k - 2) p): two multiplications instead of a sine.
+                harmonic, previous = twice_cosine * harmonic - previous, harmonic
+                tone = tone + harmonic / k
+        return self.amplitude * loudness * tone
+
+    def forward(self, series, lengths):
+        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * min(C, MAX_SOUNDED), S)."""
+        part = -(-self.n_samples // self.n_replicates)
+        if self.mixture is not None:
+            series = torch.einsum("mc,bct->bmt", self.mixture, series)
+        contours = {}
+        for order in set(self.orders):
+            points = first_differences(series, self.difference_scale) if order else series
+            contours[order] = stretch(points, lengths, part).repeat(1, 1, self.n_replicates)[:, :, : self.n_samples]
+        voices = [self.sound(contours[order], voice) for voice, order in enumerate(self.orders)]
+        return torch.cat(voices, dim=1) + self.dropout(self.additive)
+
+    def theta_numpy(self):
+        """Return theta as a dict of arrays: carrier and deviation in Hz, loudness in nats, additive waveform."""
+        theta = {name: value.detach().cpu().numpy() for name, value in self.named_parameters()}
+        return theta | {name: theta[name] * self.FREQUENCY_UNIT for name in ("carrier", "deviation")}
+
+
+def check_voices(voices):
+    """Return voices as a tuple; raise `InvalidParameterError` if there is none or something else among them."""
+    voices = tuple(voices)
+    wrong = [voice for voice in voices if not isinstance(voice, Voice)]
+    if wrong or not voices:
+        raise InvalidParameterError(
+            f"voices must be a sequence of at least one v2s_sklearn.views.Voice, got {wrong or list(voices)}."
+        )
+    return voices
+
+
+class ModulationView(View):
+    """Voices modulated by the series, for sources that see a spectrogram; at half their rate where they can.
+
+    Parameters
+    ----------
+    acoustic : AcousticModel
+    voices, n_replicates, dropout, seed
+        See `ModulationReprogram`.
+    """
+
+    options = ("voices", "n_replicates", "dropout", "seed")
+
+    def __init__(self, acoustic, *, voices=DEFAULT_VOICES, n_replicates=1, dropout=0.0, seed=0):
+        acoustic = acoustic.at_half_rate()  # voices lie below 4 kHz
+        transformation = ModulationReprogram(
+            *acoustic.window, check_voices(voices), n_replicates=n_replicates, dropout=dropout, seed=seed
+        )
+        super().__init__(acoustic, transformation)
+
+    @classmethod
+    def max_points(cls, acoustic, n_channels):
+        """Return how many time points of a series fit."""
+        return acoustic.at_half_rate().n_samples

@@ -1,0 +1,94 @@
+"""Which source model hears a series through which view."""
+
+from dataclasses import dataclass
+
+from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.views.contour import ContourView
+from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView
+from v2s_sklearn.views.pad import PadView
+from v2s_sklearn.views.playback import PlaybackView
+
+# With reprogramming="auto" a source is heard through the first that can.
+VIEWS = {"contour": ContourView, "playback": PlaybackView, "modulation": ModulationView, "pad": PadView}
+# Beside a source that series are played back to, more voices added nothing.
+VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
+
+
+def choose_kind(acoustic, reprogramming, learned_mapping):
+    """Return the class of the view of one acoustic model: with "auto" the first of ``VIEWS`` that can hear with it.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model cannot be heard in the way asked for.
+    """
+    if reprogramming == "auto":
+        return next(kind for kind in VIEWS.values() if kind.hears_with(acoustic, learned_mapping))
+    kind = VIEWS[reprogramming]
+    if not kind.hears_with(acoustic, learned_mapping):
+        raise InvalidParameterError(
+            f"reprogramming={reprogramming!r} needs {kind.needs}; {acoustic.source and acoustic.source.name!r} "
+            f"cannot be heard so with mapping={'ridge' if learned_mapping else 'random or frequency'}. Take "
+            "reprogramming='auto' or 'modulation'."
+        )
+    return kind
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Views that are still to be fitted.
+
+    Attributes
+    ----------
+    views : tuple of View
+        One of each source, in the order of the sources.
+    max_points : int
+        Time points of a series that all of them can hear.
+    """
+
+    views: tuple
+    max_points: int
+
+
+def plan_views(
+    acoustics,
+    n_channels,
+    *,
+    reprogramming="auto",
+    learned_mapping=True,
+    voices=None,
+    **options,
+):
+    """Return the `Plan` for some acoustic models.
+
+    Models with the same window and sample rate hear the same modulated or padded waveforms, with one theta.
+
+    Parameters
+    ----------
+    acoustics : sequence of AcousticModel
+        Frozen.
+    n_channels : int
+        Of the scaled series.
+    reprogramming : "auto" or a key of ``VIEWS``
+    learned_mapping : bool
+        Whether the mapping reads embeddings, not source classes.
+    voices : sequence of Voice, optional
+    **options
+        ``n_replicates``, ``dropout`` and ``seed``, see the views.
+
+    Raises
+    ------
+    InvalidParameterError
+        See `choose_kind`, and if ``voices`` is empty or holds something else.
+    """
+    kinds = [choose_kind(acoustic, reprogramming, learned_mapping) for acoustic in acoustics]
+    if voices is None:
+        voices = VOICES_BESIDE_PLAYBACK if PlaybackView in kinds else DEFAULT_VOICES
+    options["voices"] = voices
+    views, shared = [], {}
+    for kind, acoustic in zip(kinds, acoustics, strict=True):
+        view = kind(acoustic, **{name: options[name] for name in kind.options if name in options})
+        view.transformation = shared.setdefault((kind, view.acoustic.window), view.transformation)
+        views.append(view)
+    max_points = min(kind.max_points(acoustic, n_channels) for kind, acoustic in zip(kinds, acoustics, strict=True))
+    return Plan(tuple(views), max_points)

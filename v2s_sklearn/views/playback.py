@@ -1,0 +1,110 @@
+"""The series itself as the waveform, heard at every octave of speed by filters on the raw waveform.
+
+Shape legend: B batch, C channels, T time points, S waveform samples.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.views.octaves import OctavePooling, fit_octaves
+from v2s_sklearn.views.view import View
+from v2s_sklearn.views.waveforms import stretch
+
+
+def log_spectrum(waveforms, floor=1e-3):
+    """Return the log power spectra up to the Nyquist frequency, as many values as samples: (..., S) to (..., S).
+
+    ``floor``, a share of the mean power of a waveform, is added before the logarithm; the level does not matter.
+    """
+    n_samples = waveforms.shape[-1]
+    spectrum = torch.fft.rfft(waveforms, 2 * n_samples)[..., 1:]
+    power = spectrum.real.square() + spectrum.imag.square()
+    return torch.log(power / (power.mean(-1, keepdim=True) + 1e-12) + floor)
+
+
+class PlaybackReprogram(ArrayModule):
+    """The series itself as the waveform; its differences, its running sum and its log spectrum as three more.
+
+    For the filters of acoustic models on the raw waveform, see `v2s_sklearn.views.octaves.OctavePooling`. Each series
+    is stretched to one length. The running sum is that of the series without its mean.
+
+    Attributes
+    ----------
+    theta : Parameter of shape (S,)
+        An additive waveform, zero at first, as long as the longest training series.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(0))
+
+    def fit(self, series, lengths, sample_weight=None):
+        """Take the length of the waveform: arrays (N, C, T) and (N,); return self."""
+        self.theta = nn.Parameter(self.theta.new_zeros(int(lengths.max())))
+        return self
+
+    def forward(self, series, lengths):
+        """Return the waveforms: (B, C, T), (B,) to (B, G=4 * C, S)."""
+        waveforms = stretch(series, lengths, len(self.theta)) + self.theta
+        centred = waveforms - waveforms.mean(2, keepdim=True)
+        differences = torch.diff(waveforms, prepend=waveforms[:, :, :1])
+        return torch.cat([waveforms, differences, centred.cumsum(2), log_spectrum(centred)], dim=1)
+
+    def theta_numpy(self):
+        """Return theta as an array of shape (S,)."""
+        return self.theta.detach().cpu().numpy()
+
+
+class PlaybackView(View):
+    """The series played back to the first filters of a source on the raw waveform, at every octave.
+
+    Parameters
+    ----------
+    acoustic : AcousticModel
+        One with ``filters``.
+    seed : int, default=0
+        Of the mixtures of the filters.
+    """
+
+    options = ("seed",)
+    needs = "mapping='ridge' and a source with filters on the raw waveform, like 'wav2vec'"
+    MAX_POINTS = 3000
+    # The pooling is fitted to so many of the training series at most.
+    N_CASES = 64
+    N_KINDS = 4
+
+    def __init__(self, acoustic, *, seed=0):
+        super().__init__(acoustic, PlaybackReprogram())
+        self.seed = seed
+        self.pooling = None
+
+    @classmethod
+    def hears_with(cls, acoustic, learned_mapping):
+        """Return whether the model has filters on the raw waveform and the mapping reads embeddings."""
+        return acoustic.filters is not None and learned_mapping
+
+    @classmethod
+    def max_points(cls, acoustic, n_channels):
+        """Return how many time points of a series are heard, whatever the window of the acoustic model."""
+        return cls.MAX_POINTS
+
+    @torch.no_grad()
+    def _fit_pooling(self, series, lengths):
+        chosen = np.unique(np.linspace(0, len(series) - 1, min(len(series), self.N_CASES)).astype(int))
+        waveforms = self.waveforms(series[chosen], lengths[chosen])
+        filters = self.acoustic.filters.double().cpu().numpy()
+        fitted = fit_octaves(filters, waveforms.unflatten(1, (self.N_KINDS, -1)), self.seed)
+        self.pooling = OctavePooling(*fitted).to(waveforms.device)
+
+    def blocks(self):
+        """Return all kinds of waveforms together and each apart, each a view to the mapping."""
+        size = self.n_features // self.N_KINDS
+        kinds = ("series", "differences", "running sum", "spectrum")
+        apart = {f"playback {kind}": slice(i * size, (i + 1) * size) for i, kind in enumerate(kinds)}
+        return {"playback": slice(0, self.n_features)} | apart
+
+    def embed(self, waveforms):
+        """Return the pooled answers of the filters: (B, G, S) to (B, D)."""
+        return self.pooling(waveforms.unflatten(1, (self.N_KINDS, -1)))

@@ -1,0 +1,125 @@
+"""The one interface behind which every way to hear a series stands.
+
+Shape legend: B batch, N cases, C channels, T time points, G waveforms of a case, S waveform samples, D embedding,
+K source classes.
+"""
+
+import numpy as np
+import torch
+
+from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.arrays import ArrayModule
+
+
+class View(ArrayModule):
+    """A way to hear a series: an input transformation, the frozen model that hears it, the pooling of what it says.
+
+    A new kind of view is a subclass in a file of its own and a line in ``VIEWS`` of `v2s_sklearn.views.plan`.
+
+    Parameters
+    ----------
+    acoustic : AcousticModel
+        Frozen. It is no submodule: not among the parameters, in eval mode when this module is trained, and pickled as a
+        reference to its weights.
+    transformation : torch.nn.Module
+        Series (B, C, T) and lengths (B,) to waveforms (B, G, S); its parameters are theta. Views whose models hear the
+        same waveforms share one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> from v2s_sklearn.views import ModulationView
+    >>> view = ModulationView(load_acoustic_model("v2sa"))
+    >>> series, lengths = np.zeros((4, 1, 50), dtype=np.float32), np.full(4, 50)
+    >>> view = view.fit(series, lengths)
+    >>> waveforms = view.waveforms(series, lengths)
+    >>> tuple(waveforms.shape), view.embed(waveforms).shape[1] == view.n_features
+    ((4, 3, 8000), True)
+    """
+
+    #: Keyword arguments of the constructor that `plan_views` passes on.
+    options = ()
+    #: What it needs of mapping and source, for the error where it has not got it.
+    needs = "nothing"
+
+    def __init__(self, acoustic, transformation):
+        super().__init__()
+        # A tuple, so that torch does not register the frozen model as a submodule.
+        self._acoustic = (acoustic,)
+        self.transformation = transformation
+        self.eval()
+
+    @classmethod
+    def hears_with(cls, acoustic, learned_mapping):
+        """Return whether an acoustic model can be heard in this way, with a learned mapping or a many-to-one one."""
+        return True
+
+    @classmethod
+    def max_points(cls, acoustic, n_channels):
+        """Return how many time points of a series fit."""
+        raise NotImplementedError
+
+    @property
+    def acoustic(self):
+        """The frozen acoustic model, on the device of theta."""
+        (acoustic,) = self._acoustic
+        device = next(self.transformation.parameters()).device
+        if next(acoustic.parameters()).device == device:
+            return acoustic
+        return load_acoustic_model(acoustic, device=device)
+
+    def fit(self, series, lengths, sample_weight=None):
+        """Learn what the view needs from the training series, without labels.
+
+        Parameters
+        ----------
+        series : array of shape (N, C, T)
+            Scaled, see `v2s_sklearn.scaling.SeriesScaler`.
+        lengths : array of shape (N,)
+        sample_weight : array of shape (N,), optional
+
+        Returns
+        -------
+        self
+        """
+        self.transformation.fit(series, lengths, sample_weight)
+        self._shape = (series.shape[1], int(max(lengths)))
+        self._fit_pooling(series, lengths)
+        return self
+
+    @torch.no_grad()
+    def _silence(self):
+        n_channels, n_points = self._shape
+        return self.waveforms(np.zeros((1, n_channels, n_points), dtype=np.float32), np.array([n_points]))
+
+    @property
+    def n_waveforms(self):
+        """Number of waveforms G of a case like those of fit."""
+        return self._silence().shape[1]
+
+    @property
+    @torch.no_grad()
+    def n_features(self):
+        """Size D of the embedding of a case like those of fit."""
+        return self.embed(self._silence()).shape[1]
+
+    def _fit_pooling(self, series, lengths):
+        """Learn the pooling; the base has nothing to learn."""
+
+    def blocks(self):
+        """Return the parts of the embedding that a stacked mapping takes for a view each: a dict of name to slice."""
+        return {type(self).__name__.removesuffix("View").lower(): slice(0, self.n_features)}
+
+    def waveforms(self, series, lengths):
+        """Return what the model hears: (B, C, T), (B,) to (B, G, S)."""
+        device = next(self.transformation.parameters()).device
+        return self.transformation(torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device))
+
+    def embed(self, waveforms):
+        """Return the embedding of the waveforms of each case: (B, G, S) to (B, D)."""
+        return self.acoustic.embed(waveforms.flatten(0, 1)).reshape(len(waveforms), -1)
+
+    def source_logits(self, waveforms):
+        """Return the source logits, the mean over the waveforms of a case: (B, G, S) to (B, K)."""
+        return self.acoustic(waveforms.flatten(0, 1)).reshape(*waveforms.shape[:2], -1).mean(1)

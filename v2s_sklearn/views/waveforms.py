@@ -1,0 +1,69 @@
+"""What the input transformations share: series of several lengths in one array, stretching, dropout on theta.
+
+Shape legend: B batch, C channels, T time points, S waveform samples.
+
+A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds its number of points.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def rows_by_length(lengths):
+    """Yield each number of points and the rows that have it, (B,) to pairs of int and index tensor."""
+    for length in lengths.unique().tolist():
+        yield length, torch.nonzero(lengths == length).squeeze(1)
+
+
+def stretch(series, lengths, n_samples):
+    """Return each series interpolated linearly to ``n_samples`` points: (B, C, T), (B,) to (B, C, S).
+
+    Differs from ``torch.nn.functional.interpolate`` in that each series has its own length.
+    """
+    stretched = series.new_empty(*series.shape[:2], n_samples)
+    grid = torch.linspace(0.0, 1.0, n_samples, dtype=torch.float64, device=series.device)
+    for length, rows in rows_by_length(lengths):
+        position = grid * (length - 1)
+        left = position.floor().long()
+        right = (left + 1).clamp(max=length - 1)
+        points = series[rows]
+        fraction = (position - left).to(series.dtype)
+        stretched[rows] = torch.lerp(points.index_select(2, left), points.index_select(2, right), fraction)
+    return stretched
+
+
+def orthonormal_mixture(n_mixed, n_channels, seed):
+    """Return random orthonormal directions, (n_mixed, n_channels), which mix channels to fewer."""
+    directions = np.random.RandomState(seed).normal(size=(n_channels, n_mixed))
+    return np.linalg.qr(directions)[0].T
+
+
+class SeededDropout(nn.Module):
+    """Dropout with a generator of its own, so that the global random state is neither read nor changed.
+
+    Parameters
+    ----------
+    p : float
+        Share of the values set to zero in training; the others are scaled by ``1 / (1 - p)``.
+    seed : int
+    """
+
+    def __init__(self, p, seed):
+        super().__init__()
+        self.p, self.seed = p, seed
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "generator"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def forward(self, values):
+        """Return a copy with zeros in training, the values themselves otherwise; any shape."""
+        if not self.training or self.p == 0:
+            return values
+        keep = torch.rand(values.shape, generator=self.generator) >= self.p
+        return values * keep.to(values) / (1 - self.p)

@@ -61,6 +61,19 @@ def test_a_batch_normalisation_is_folded_into_the_convolution_before_it():
     assert twin[2] is layers[2]
 
 
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+@pytest.mark.parametrize("shape", [(8, 6), (9, 7)])
+def test_a_strided_convolution_of_one_channel(size, shape):
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        convolution = nn.Conv2d(1, 3, size, stride=2, padding=size // 2).double().requires_grad_(False)
+        x = torch.randn(2, 1, *shape).double().requires_grad_()
+    values, expected = fold(convolution)(x), convolution(x)
+    torch.testing.assert_close(values, expected)
+    gradients = [torch.autograd.grad(result.square().sum(), x)[0] for result in (values, expected)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_a_module_without_anything_to_fold_is_its_own_twin():
     layers = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Conv2d(1, 1, 3)).eval()
     assert fold(layers) is layers

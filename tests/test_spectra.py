@@ -5,8 +5,8 @@ import torch
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.frontend import LogMel
-from v2s_sklearn.reprogram import PadReprogram
 from v2s_sklearn.spectra import data_spectra, has_linear_spectrum, heard_frames, padded_features, spectra_bytes
+from v2s_sklearn.views.pad import PadReprogram
 
 UNEQUAL = torch.tensor([40, 25, 40, 7])
 EQUAL = torch.tensor([40, 40, 40, 40])

@@ -12,9 +12,6 @@ import torch
 
 from v2s_sklearn.frontend import BLOCK_WAVEFORMS, LogMel
 
-# Above so many bytes the spectra of the training cases are to be computed batch by batch.
-MAX_BYTES = 512 * 2**20
-
 
 def has_linear_spectrum(frontend):
     """Return whether a front end is ``from_stft`` of a linear ``stft``."""

@@ -4,7 +4,7 @@ VENV := .venv
 VISION := .venv-vision
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vision lint clean
+.PHONY: demo test test-vision lint bench-speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
@@ -19,6 +19,10 @@ test-vision: $(VISION)/.installed
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Ratios measured in one run; ends non-zero where a goal is missed.
+bench-speed: $(VENV)/.installed-test
+	$(BIN)/python -W ignore benchmarks/speed.py --plot docs/speed.svg
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -271,7 +271,8 @@ class V2SClassifier(BaseV2SClassifier):
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
         net = make_net(self, network, labels, random_state)
         if self.max_epochs > 0:
-            net.partial_fit(data | {"sample_weight": sample_weight.astype(np.float32)}, labels)
+            training_data = data | network.precompute(**data) | {"sample_weight": sample_weight.astype(np.float32)}
+            net.partial_fit(training_data, labels)
             if self.mapping == "ridge":
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
                 mapping.solve(embeddings, labels, sample_weight)

@@ -60,16 +60,26 @@ class ReprogrammedModel(ArrayModule):
         """Return the embeddings of all views in a row: (B, C, T), (B,) to (B, D)."""
         return torch.cat([view.embed(waveforms) for view, waveforms in self.heard(series, lengths)], dim=1)
 
-    def source_logits(self, series, lengths):
+    def precompute(self, series, lengths):
+        """Return what training steps need not compute again, arrays with a row a case, by name of the argument."""
+        alone = len(self.views) == 1 and self.mapping.takes == "logits"
+        return self.views[0].precompute(series, lengths) if alone else {}
+
+    def source_logits(self, series, lengths, spectra=None):
         """Return the source logits: (B, C, T), (B,) to (B, K).
 
         Several acoustic models have their source classes in a row, and the same share of the probability.
         """
+        if torch.is_grad_enabled() and len(self.views) == 1:
+            return self.views[0].differentiable_logits(series, lengths, spectra)
         logits = [view.source_logits(waveforms) for view, waveforms in self.heard(series, lengths)]
         return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
 
-    def forward(self, series, lengths):
-        """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
+    def forward(self, series, lengths, spectra=None):
+        """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes).
+
+        ``spectra``, from `precompute`, for training.
+        """
         if self.mapping.takes == "logits":
-            return self.mapping(self.source_logits(series, lengths))
+            return self.mapping(self.source_logits(series, lengths, spectra))
         return self.mapping(self.embed(series, lengths))

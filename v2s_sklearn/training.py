@@ -57,7 +57,7 @@ class V2SNet(NeuralNetClassifier):
         Threads in inference.
     **kwargs
         See :class:`skorch.NeuralNetClassifier`. X is a dict with "series" (N, C, T), "lengths" (N,) and, for training,
-        "sample_weight" (N,).
+        "sample_weight" (N,) and what the module can precompute.
     """
 
     def __init__(self, module, *args, chunk_size=CHUNK_WAVEFORMS, n_jobs=None, **kwargs):
@@ -78,7 +78,7 @@ class V2SNet(NeuralNetClassifier):
 
     def infer(self, x, **fit_params):
         """Run the module on the series of a batch; weights are for the loss only."""
-        return super().infer({name: x[name] for name in ("series", "lengths")}, **fit_params)
+        return super().infer({name: x[name] for name in x if name != "sample_weight"}, **fit_params)
 
     def evaluation_step(self, batch, training=False):
         """Return the module's output for a batch, computed in chunks of constant size."""

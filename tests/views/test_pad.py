@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from v2s_sklearn.views.pad import PadReprogram
+from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn.views.pad import PadReprogram, PadView
 
 
 def paper_input(x, m, n_samples):
@@ -65,3 +66,39 @@ def test_dropout_on_theta_in_training_only():
     assert abs(kept.float().mean() - 0.7) < 0.02
     torch.testing.assert_close(waveforms[0][kept], reprogram.theta[1:][kept] / 0.7)
     torch.testing.assert_close(waveforms[0], waveforms[1])  # one theta for the batch
+
+
+@pytest.mark.parametrize("length", [30, None])
+def test_training_steps_by_spectra_are_those_by_waveforms(length):
+    lengths = np.full(3, length) if length else np.array([30, 12, 25])
+    series = np.random.default_rng(0).normal(size=(3, 1, 30)).astype(np.float32)
+    view = PadView(load_acoustic_model("v2st"), n_replicates=3).fit(series, lengths)
+    expected = view.source_logits(view.waveforms(series, lengths))
+    given = view.precompute(series, lengths)
+    assert given["spectra"].shape[:2] == (3, len(view.frames))
+    rows = [2, 0]
+    logits = view.differentiable_logits(series[rows], lengths[rows], torch.as_tensor(given["spectra"][rows]))
+    torch.testing.assert_close(logits, expected[rows], rtol=1e-4, atol=1e-4)
+    (gradient,) = torch.autograd.grad(logits.sum(), view.transformation.theta)
+    (reference,) = torch.autograd.grad(expected[rows].sum(), view.transformation.theta)
+    torch.testing.assert_close(gradient, reference, rtol=1e-2, atol=1e-3 * reference.abs().max().item())
+
+
+def test_spectra_that_are_too_large_are_computed_batch_by_batch(monkeypatch, gunpoint):
+    X, y = gunpoint[0][:6], gunpoint[1][:6]
+
+    def train():
+        clf = V2SClassifier.icml2021(acoustic_model="tiny", max_epochs=2, batch_size=4, dropout=0.2, random_state=0)
+        return clf.fit(X, y).theta_
+
+    held = train()
+    monkeypatch.setattr("v2s_sklearn.views.pad.MAX_SPECTRA_BYTES", 0)
+    np.testing.assert_array_equal(train(), held)
+
+
+def test_a_source_without_a_spectrogram_trains_by_waveforms():
+    series, lengths = np.zeros((2, 1, 30), dtype=np.float32), np.full(2, 30)
+    view = PadView(load_acoustic_model("wav2vec")).fit(series, lengths)
+    assert view.precompute(series, lengths) == {}
+    logits = view.differentiable_logits(series, lengths)
+    torch.testing.assert_close(logits, view.source_logits(view.waveforms(series, lengths)))

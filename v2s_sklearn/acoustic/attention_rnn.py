@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.recurrence import frozen_bilstm
 from v2s_sklearn.frontend import LogMel
 
 
@@ -97,6 +98,8 @@ class AttentionRNN(AcousticModel):
         yield "logits", self.output(dense)
 
     def _recur(self, lstm, sequence):
+        if sequence.requires_grad and sequence.device.type == "cpu" and not lstm.weight_ih_l0.requires_grad:
+            return frozen_bilstm(lstm, sequence)
         # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
         with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
             return lstm(sequence)[0]

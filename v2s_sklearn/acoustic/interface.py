@@ -4,9 +4,12 @@ Shape legend: B batch, S waveform samples, F frames, M mel bands, D channels of 
 """
 
 import copy
+from itertools import chain
 
 import torch
 from torch import nn
+
+from v2s_sklearn.acoustic.folding import fold
 
 N_SEGMENTS = 8
 
@@ -97,6 +100,7 @@ class AcousticModel(nn.Module):
 
     filters = None
     embedded_layers = None
+    _folded = None
 
     def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
         super().__init__()
@@ -144,7 +148,11 @@ class AcousticModel(nn.Module):
 
     def forward(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
-        return self.activations(self.frontend(waveform))["logits"]
+        return self.classify(self.frontend(waveform))
+
+    def classify(self, features):
+        """Return the source logits of features from ``frontend``: (B, F, ...) to (B, K)."""
+        return self._network().activations(features)["logits"]
 
     def logits(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
@@ -168,12 +176,31 @@ class AcousticModel(nn.Module):
         """
         layers = self.embedded_layers if layers is None else layers
         pooled = {}
-        for name, activation in self.layers(self.frontend(waveform)):
+        for name, activation in self._network().layers(self.frontend(waveform)):
             if name != "logits" if layers is None else name in layers:
                 pooled[name] = pool_over_time(activation)
             if layers is not None and len(pooled) == len(set(layers)):
                 break
         return torch.cat([pooled[name] for name in layers or pooled], dim=1)
+
+    def _network(self):
+        """Return what computes the layers: this model, or, while it is frozen, its faster twin."""
+        tensors = [*chain(self.parameters(), self.buffers())]
+        if self.training or any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
+            return self
+        # The tensors and how often each was written to: a twin of other weights is not used.
+        state = [(id(tensor), tensor._version) for tensor in tensors]
+        if self._folded is None or self._folded[0] != state:
+            # With the tensors, so that no other one is given their ids; in a tuple, so that it becomes no submodule.
+            self._folded = (state, tensors, fold(self))
+        return self._folded[2]
+
+    def _apply(self, fn, recurse=True):
+        self._folded = None  # another device or precision
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_folded": None}
 
     def n_parameters(self):
         """Return the number of weights of the network."""
@@ -208,7 +235,7 @@ class AcousticModel(nn.Module):
             return self
         twin = object.__new__(type(self))
         # Not by attribute, which would make the model a submodule of its twin.
-        twin.__dict__.update(vars(self), full_rate=self, n_samples=self.n_samples // 2)
+        twin.__dict__.update(vars(self), full_rate=self, n_samples=self.n_samples // 2, _folded=None)
         twin.sample_rate = self.sample_rate // 2
         twin._modules = {**self._modules, "frontend": self.frontend.at_half_rate()}
         return twin

@@ -9,8 +9,12 @@ import torch
 from torch import nn
 
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.spectra import data_spectra, has_linear_spectrum, heard_frames, padded_features, spectra_bytes
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import SeededDropout, rows_by_length
+
+# Above so many bytes the spectra of the training cases are computed batch by batch.
+MAX_SPECTRA_BYTES = 512 * 2**20
 
 
 class PadReprogram(ArrayModule):
@@ -93,6 +97,32 @@ class PadView(View):
 
     def __init__(self, acoustic, *, n_replicates=1, dropout=0.0, seed=0):
         super().__init__(acoustic, PadReprogram(acoustic.n_samples, n_replicates, dropout, seed=seed))
+        self.register_buffer("frames", None)
+
+    def fit(self, series, lengths, sample_weight=None):
+        """Note in which frames of the spectrogram the training series sound; see `View.fit`."""
+        super().fit(series, lengths, sample_weight)
+        if has_linear_spectrum(self.acoustic.frontend):
+            inputs = self._tensors(series, lengths)
+            self.frames = heard_frames(self.transformation, *inputs, self.acoustic.frontend)
+        return self
+
+    def precompute(self, series, lengths):
+        """Return the spectra of the padded series without theta, if they are not too large to be held."""
+        frontend = self.acoustic.frontend
+        if self.frames is None or spectra_bytes(len(series), self.frames, frontend) > MAX_SPECTRA_BYTES:
+            return {}
+        spectra = data_spectra(self.transformation, *self._tensors(series, lengths), self.frames, frontend)
+        return {"spectra": spectra.cpu().numpy()}
+
+    def differentiable_logits(self, series, lengths, spectra=None):
+        """Return the source logits for a training step, in which only theta is transformed to its spectrum."""
+        if self.frames is None:
+            return super().differentiable_logits(series, lengths)
+        acoustic = self.acoustic
+        inputs = self._tensors(series, lengths)
+        features = padded_features(self.transformation, *inputs, acoustic.frontend, self.frames, spectra)
+        return acoustic.classify(features)
 
     @classmethod
     def max_points(cls, acoustic, n_channels):

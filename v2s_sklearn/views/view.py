@@ -113,12 +113,27 @@ class View(ArrayModule):
 
     def waveforms(self, series, lengths):
         """Return what the model hears: (B, C, T), (B,) to (B, G, S)."""
+        return self.transformation(*self._tensors(series, lengths))
+
+    def _tensors(self, series, lengths):
+        """Return arrays as tensors on the device of theta."""
         device = next(self.transformation.parameters()).device
-        return self.transformation(torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device))
+        return torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
 
     def embed(self, waveforms):
         """Return the embedding of the waveforms of each case: (B, G, S) to (B, D)."""
         return self.acoustic.embed(waveforms.flatten(0, 1)).reshape(len(waveforms), -1)
+
+    def precompute(self, series, lengths):
+        """Return what training steps need not compute again, arrays with a row a case, by name; nothing here."""
+        return {}
+
+    def differentiable_logits(self, series, lengths, spectra=None):
+        """Return the source logits for a training step: (B, C, T), (B,) to (B, K).
+
+        ``spectra``: what `precompute` returned for these cases.
+        """
+        return self.source_logits(self.waveforms(series, lengths))
 
     def source_logits(self, waveforms):
         """Return the source logits, the mean over the waveforms of a case: (B, G, S) to (B, K)."""

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from v2s_sklearn.pooling import dilated_patches
 from v2s_sklearn.pretrain.contours import Corpus, draw_contours, noise_corpus
 from v2s_sklearn.pretrain.episodes import LABELS, N_CLASSES, draw_episodes
 from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor, load_checkpoint, save_checkpoint
+from v2s_sklearn.views.octaves import dilated_patches
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import torch
 
 from v2s_sklearn.acoustic.contour import ContourNet
 from v2s_sklearn.pretrain import few_shot
+from v2s_sklearn.pretrain.card import describe_episodes
 from v2s_sklearn.pretrain.contours import (
     draw_bands,
     draw_contours,
@@ -248,3 +249,19 @@ def test_the_words_are_learned_by_the_last_layer_alone(data):
     with torch.no_grad():
         logits = model.activations(data["train"].batch(slice(None)))["logits"]
     assert (logits.argmax(1) == data["train"].labels).float().mean() > 0.6
+
+
+def test_trained_random_and_control_weights_are_compared(data, tmp_path):
+    untrained = new_model()
+    _, history = train_few_shot(new_model(), data, CONFIG, tmp_path / "contour")
+    rows = few_shot.compare_on_episodes(untrained, history, tmp_path / "control", data, CONFIG)
+    assert list(rows) == ["trained", "random"]
+    assert rows["trained"] is history[-1]
+    assert rows["random"]["validation_accuracy"] != rows["trained"]["validation_accuracy"]
+    control = dataclasses.replace(CONFIG, contours="noise", probe_epochs=0, epochs=2)
+    train_few_shot(new_model(), data, control, tmp_path / "control")
+    rows = few_shot.compare_on_episodes(untrained, history, tmp_path / "control", data, CONFIG)
+    assert list(rows)[-1] == "trained on contours of coloured noise (4 steps)"
+    table = describe_episodes(rows, CONFIG)
+    assert "6 tasks" in table
+    assert f"| random | {100 * rows['random']['validation_accuracy']:.1f} |" in table

@@ -34,16 +34,17 @@ class V2SClassifier(BaseV2SClassifier):
 
     Parameters
     ----------
-    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "wav2vec")
+    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "wav2vec", "v2sc")
         The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
-    reprogramming : {"auto", "modulation", "playback", "pad"}, default="auto"
+    reprogramming : {"auto", "contour", "playback", "modulation", "pad"}, default="auto"
         Input transformation. "modulation": voices whose frequency or loudness follows the series; theta is their
         carriers, deviations and loudness, and an additive waveform. "playback": the series, its differences, its
         running sum and its spectrum as samples one after another; for "ridge" and sources with filters on the raw
         waveform, which hear them at every octave.
-        "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": "playback" for
-        the sources that can, "modulation" for the others.
+        "contour": the series as a contour, for "ridge" and sources trained on those.
+        "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": for each source
+        the first of "contour", "playback" and "modulation" that it can.
     voices : sequence of Voice, optional
         Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the first.
     n_replicates : int, default=1
@@ -56,8 +57,9 @@ class V2SClassifier(BaseV2SClassifier):
     standardize : bool, default=True
         Scale each channel by its mean and standard deviation over the training cases, and decorrelate the channels.
     mapping : {"ridge", "random", "frequency"}, default="ridge"
-        Source to target labels. "ridge": learned, linear on the embeddings, started at the ridge solution. "random" and
-        "frequency": the paper's many-to-one mappings, floor(K / n_classes) source classes to each target class.
+        Source to target labels. "ridge": learned, linear on the embeddings: one ridge a view, stacked by the
+        leave-one-out log loss. "random" and "frequency": the paper's many-to-one mappings, floor(K / n_classes) source
+        classes to each target class.
     max_epochs : int, default=0
         Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
         the initial theta: training it took seven times as long and changed the default's accuracy by nothing.
@@ -101,8 +103,8 @@ class V2SClassifier(BaseV2SClassifier):
     theta_ : ndarray of shape (n_samples,), or dict of ndarray
         The trained input parameters; for "modulation" carrier, deviation (Hz), loudness (nats) and additive, which has
         half as many samples where the source reads only the lower half of the spectrum. A list of them if the acoustic
-        models have several windows, sample rates or transformations. That of "playback" stays zero: shares of time have
-        no gradient.
+        models have several windows, sample rates or transformations. That of "playback", an additive waveform, stays
+        zero: shares of time have no gradient. Of "contour": an additive contour.
     label_mapping_ : ndarray
         (n_classes, floor(K / n_classes)) source classes of each target class (those of several models are counted in a
         row), or, for "ridge", (n_embedding, n_classes) weights.
@@ -144,7 +146,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     def __init__(
         self,
-        acoustic_model=("v2sa", "wav2vec"),
+        acoustic_model=("v2sa", "wav2vec", "v2sc"),
         *,
         reprogramming="auto",
         voices=None,

@@ -49,7 +49,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     def __init__(
         self,
-        acoustic_model=("v2sa", "wav2vec"),
+        acoustic_model=("v2sa", "wav2vec", "v2sc"),
         *,
         reprogramming="auto",
         voices=None,

@@ -9,6 +9,7 @@ import torch
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.operations import count_flops
 
 
 class View(ArrayModule):
@@ -106,6 +107,10 @@ class View(ArrayModule):
 
     def _fit_pooling(self, series, lengths):
         """Learn the pooling; the base has nothing to learn."""
+
+    def cost(self):
+        """Return the floating-point operations for a case like those of fit, see `v2s_sklearn.operations`."""
+        return count_flops(lambda: self.embed(self._silence()))
 
     def blocks(self):
         """Return the parts of the embedding that a stacked mapping takes for a view each: a dict of name to slice."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic.contour import ContourNet, GivenNorm, stretch, z_normalise
 
 SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
@@ -125,3 +126,16 @@ def test_a_waveform_with_constant_contours_has_gradients(net):
     net.logits(loud).square().sum().backward()
     assert loud.grad.isfinite().all()
     assert (loud.grad != 0).any()
+
+
+def test_stages_without_gradients_are_the_same():
+    network = load_acoustic_model("v2sc")
+    series = z_normalise(torch.randn(20, 50, generator=torch.Generator().manual_seed(0)).cumsum(1))
+    statistics = network.fit_statistics(series)
+    for given in (None, statistics):
+        with torch.enable_grad():
+            expected = network.stages(series, given)
+        with torch.no_grad():
+            found = network.stages(series, given)
+        for one, other in zip(expected, found, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)

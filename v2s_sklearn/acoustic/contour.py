@@ -15,6 +15,8 @@ EPSILON = 1e-5
 # A user's variances are taken to be at least this share of the stored ones: what is constant in the training series
 # must not blow up the others.
 LEAST_SHARE = 0.01
+# Series computed at a time: what fits into a processor's cache.
+PART_SERIES = 16
 
 
 def stretch(series, n_points):
@@ -53,6 +55,33 @@ class GivenNorm(nn.Module):
         given = statistics(self, x)
         mean, variance = given or (None, None)
         return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, training=given is None, eps=EPSILON)
+
+
+def _fuse(convolution, norm, statistics):
+    """Return a convolution and the normalisation after it as weight (K D, D'), bias (D'), kernel size and dilation."""
+    mean, variance = next(statistics), next(statistics)
+    scale = norm.weight / (variance + EPSILON).sqrt()
+    weight = (convolution.weight * scale[:, None, None]).permute(2, 1, 0).flatten(0, 1)
+    return weight, norm.bias - mean * scale, convolution.kernel_size[0], convolution.dilation[0]
+
+
+def _fuse_block(block, statistics):
+    """Return both convolutions of a block, see `_fuse`, and the weight (D, D') of its shortcut, if it has one."""
+    first = _fuse(block.first, block.first_norm, statistics)
+    second = _fuse(block.second, block.second_norm, statistics)
+    return first, second, block.shortcut.weight.squeeze(2).T if isinstance(block.shortcut, nn.Conv1d) else None
+
+
+def _convolve(x, weight, bias, kernel_size, dilation):
+    """Return a convolution, channels last, as one matrix product: (B, L, D) to (B, L, D')."""
+    n_series, n_points, n_channels = x.shape
+    reach = (kernel_size - 1) * dilation // 2
+    padded = nn.functional.pad(x, (0, 0, reach, reach))
+    one, point, channel = padded.stride()
+    neighbours = padded.as_strided(
+        (n_series, n_points, kernel_size, n_channels), (one, point, dilation * point, channel)
+    )
+    return torch.addmm(bias, neighbours.reshape(n_series * n_points, -1), weight).unflatten(0, (n_series, n_points))
 
 
 class ContourBlock(nn.Module):
@@ -173,9 +202,32 @@ class ContourNet(AcousticModel):
             One a stage, none negative; L' is L, L / 2, L / 4, L / 8, rounded up.
         """
         if statistics is None:
-            return self._stages(series, lambda norm, x: (norm.mean, norm.variance))
+            norms = [module for module in self.modules() if isinstance(module, GivenNorm)]
+            statistics = [tensor for norm in norms for tensor in (norm.mean, norm.variance)]
+        if not torch.is_grad_enabled():
+            return self._fused_stages(series, statistics)
         given = iter(statistics)
         return self._stages(series, lambda norm, x: (next(given), next(given)))
+
+    def _fused_stages(self, series, statistics):
+        """Return the stages as `stages` does, in less time: normalisations in the weights, channels last in memory."""
+        given = iter(statistics)
+        stem = _fuse(self.stem, self.stem_norm, given)
+        blocks = [[_fuse_block(block, given) for block in stage] for stage in self.blocks]
+        parts = []
+        for part in series.split(PART_SERIES):
+            changes = z_normalise(nn.functional.pad(part.diff(dim=1), (1, 0)))
+            x = torch.relu_(_convolve(torch.stack([part, changes], 2), *stem))  # (B, L, D)
+            stages = []
+            for index, stage in enumerate(blocks):
+                if index:
+                    x = nn.functional.avg_pool1d(x.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2).contiguous()
+                for first, second, shortcut in stage:
+                    y = _convolve(torch.relu_(_convolve(x, *first)), *second)
+                    x = torch.relu_(y.add_(x if shortcut is None else x @ shortcut))
+                stages.append(x.transpose(1, 2))
+            parts.append(stages)
+        return [torch.cat(stage) for stage in zip(*parts, strict=True)]
 
     @torch.no_grad()
     def fit_statistics(self, series):

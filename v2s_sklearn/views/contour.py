@@ -15,8 +15,6 @@ from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, stretch
 
 N_MIXTURES = 64
-# Contours computed at a time: what fits into a processor's cache.
-PART_CONTOURS = 16
 
 
 class ContourReprogram(ArrayModule):
@@ -132,8 +130,8 @@ class ContourView(View):
     def _stages(self, contours, kind):
         """Return the activations of the stages: (B, C, L) to a list of (B, C, D, L')."""
         statistics = getattr(self, f"statistics{kind}").split(self._sizes)
-        parts = [self.acoustic.stages(part, statistics) for part in contours.flatten(0, 1).split(PART_CONTOURS)]
-        return [torch.cat(stage).unflatten(0, (len(contours), -1)) for stage in zip(*parts, strict=True)]
+        stages = self.acoustic.stages(contours.flatten(0, 1), statistics)
+        return [stage.unflatten(0, (len(contours), -1)) for stage in stages]
 
     def embed(self, waveforms):
         """Return the pooled stages, plain ones first: (B, G, L) to (B, G * P + 2 * stages * M * N_POOLED)."""

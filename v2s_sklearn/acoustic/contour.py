@@ -173,6 +173,10 @@ class ContourNet(AcousticModel):
         bumps = torch.exp(-0.5 * ((torch.arange(n_mels)[:, None] + 0.5 - centres) * 2 * n_bands / n_mels) ** 2)
         self.register_buffer("bands", bumps / bumps.sum(0), persistent=False)  # (M, J)
 
+    def _network(self):
+        # Without gradients `_fused_stages` is the faster twin.
+        return super()._network() if torch.is_grad_enabled() else self
+
     def _stages(self, series, statistics):
         """Return the stages: (B, L) to a list of (B, D, L'), normalised by what ``statistics(norm, x)`` returns."""
         changes = z_normalise(nn.functional.pad(series.diff(dim=1), (1, 0)))

@@ -96,6 +96,10 @@ class HuggingFaceModel(AcousticModel):
         grid = state[:, 2:].unflatten(1, embeddings.get_shape(self.network.config))
         return grid.mean(1).transpose(1, 2)
 
+    def _network(self):
+        # transformers hangs hooks on its modules, which a twin would share and call twice.
+        return self
+
     def forward(self, waveform):
         """Return the source logits: waveforms (B, S) in [-1, 1] to (B, K)."""
         return self._in_parts(super().forward, waveform)

@@ -29,13 +29,12 @@ from v2s_sklearn.inference import compute_embeddings
 from v2s_sklearn.mapping import LinearMapping
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.views import plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
 ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "speech.md"
-DEFAULT = ("v2sa", "wav2vec", "v2sc")
 PACKAGED = [name for name in list_acoustic_models() if (WEIGHTS_DIR / f"{name}.safetensors").exists()]
-ROWS = {"default": DEFAULT} | {name: (name,) for name in PACKAGED}
+ROWS = {"default": DEFAULT_SOURCES} | {name: (name,) for name in PACKAGED}
 N_FOLDS, N_DRAWS, CASES_A_CLASS = 5, 4, (2, 5, 10)
 N_TONES = 256
 

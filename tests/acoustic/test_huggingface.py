@@ -17,9 +17,9 @@ from transformers.utils import logging
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.acoustic import registry
+from v2s_sklearn.acoustic.digests import sha256_of
 from v2s_sklearn.acoustic.huggingface import load_huggingface
 from v2s_sklearn.acoustic.huggingface_frontends import make_frontend
-from v2s_sklearn.acoustic.digests import sha256_of
 from v2s_sklearn.errors import (
     AcousticModelNotFoundError,
     InvalidParameterError,

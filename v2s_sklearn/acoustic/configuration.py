@@ -117,8 +117,16 @@ FRONTEND_PARAMETERS = {
 }
 # What sizes a layer.
 WIDTHS = (
-    "band_filters channels conv_channels dense_sizes encoder_channels hidden_size hidden_sizes n_filters unet_channels"
-).split()
+    "band_filters",
+    "channels",
+    "conv_channels",
+    "dense_sizes",
+    "encoder_channels",
+    "hidden_size",
+    "hidden_sizes",
+    "n_filters",
+    "unet_channels",
+)
 
 
 def _defaults(cls):

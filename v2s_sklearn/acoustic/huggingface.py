@@ -171,8 +171,8 @@ def load_huggingface(reference, n_samples=None):
     AcousticModelNotFoundError
         If there is no such folder, or no such repository or revision in reach.
     WeightsError
-        If a file is missing, damaged or not supported, if the configuration asks for more than the files hold, or if the
-        weights are not those of a whole classifier or not finite.
+        If a file is missing, damaged or not supported, if the configuration asks for more than the files hold, or if
+        the weights are not those of a whole classifier or not finite.
     InvalidParameterError
         If the model cannot take windows of ``n_samples``.
 

@@ -80,7 +80,7 @@ def check_values(path, n_tensors):
         elif isinstance(value, list):
             waiting += ((name, item) for item in value)
         elif value is not None and (isinstance(value, int | float) or name in PARAMETERS):
-            default = ("a value within 1048576", lambda number: abs(number) <= MAX_INTEGER or not type(number) is int)
+            default = ("a value within 1048576", lambda number: abs(number) <= MAX_INTEGER or type(number) is not int)
             need, check = layers if name.endswith("_layers") else PARAMETERS.get(name, default)
             if not check(value):
                 raise WeightsError(f"{path} has {name}={value!r}, needed: {need}. Take the checkpoint's own file.")

@@ -217,14 +217,14 @@ def _full_name(name):
 
 
 def _state_of(name):
-    """Return what changes with the content of the files that a name stands for; None where there are none to look at."""
+    """Return what changes with the files that a name stands for; None where there are none to look at."""
     if name in _FACTORIES:
         return None
     prefix, _, reference = name.partition(":")
     if prefix in LOADERS:
-        # A model of the hub stays what it was when it was loaded; of a folder any file may have changed.
-        paths = [path for pattern in HUGGING_FACE_FILES for path in sorted(Path(reference).glob(pattern))]
-        return state_of_files(paths) if os.path.isabs(reference) else None
+        if not os.path.isabs(reference):
+            return None  # a model of the hub stays what it was when it was loaded
+        return state_of_files(path for pattern in HUGGING_FACE_FILES for path in sorted(Path(reference).glob(pattern)))
     path = _packaged_models().get(name, Path(name))
     return state_of_files([path]) if os.path.isfile(path) else None
 
@@ -239,8 +239,8 @@ def _load(name, device):
         recorded = read_checksums().get(packaged[name].name)
         if not recorded:
             raise WeightsError(
-                f"{WEIGHTS_DIR / CHECKSUMS_FILE} has no checksum of {packaged[name].name}, without which a packaged model "
-                "is not used. Install the package again."
+                f"{WEIGHTS_DIR / CHECKSUMS_FILE} has no checksum of {packaged[name].name}, without which a packaged "
+                "model is not used. Install the package again."
             )
         model, digest = load_weights(packaged[name])
     elif prefix in LOADERS:

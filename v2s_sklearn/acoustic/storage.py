@@ -148,8 +148,8 @@ def _read_description(path, metadata):
         cls = ARCHITECTURES[architecture]
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"it is of another kind ({type(error).__name__}: {error}). Needed: safetensors with the configuration under "
-            f"{HEADER_KEY!r} in the header, as python -m v2s_sklearn.pretrain writes it"
+            f"it is of another kind ({type(error).__name__}: {error}). Needed: safetensors with the configuration "
+            f"under {HEADER_KEY!r} in the header, as python -m v2s_sklearn.pretrain writes it"
         ) from error
     check_configuration(architecture, cls, config)
     return cls, config

@@ -12,12 +12,14 @@ from v2s_sklearn.errors import WeightsError
 MAX_HEADER_BYTES = 2**22
 
 
-def read_header(path):
+def read_header(path, max_bytes=MAX_HEADER_BYTES):
     """Return what stands in the header of a file.
 
     Parameters
     ----------
     path : path
+    max_bytes : int, optional
+        A longer header is refused.
 
     Returns
     -------
@@ -34,9 +36,9 @@ def read_header(path):
     if not os.path.isfile(path):  # Path.is_file raises where a name is too long
         raise WeightsError(f"No weights file at {path}. Give the name of an acoustic model or the path of a file.")
     with open(path, "rb") as file:
-        if int.from_bytes(file.read(8), "little") > MAX_HEADER_BYTES:
+        if int.from_bytes(file.read(8), "little") > max_bytes:
             raise WeightsError(
-                f"{path} is not a safetensors file, or its header has more than {MAX_HEADER_BYTES} bytes. Convert or "
+                f"{path} is not a safetensors file, or its header has more than {max_bytes} bytes. Convert or "
                 "download it again."
             )
     try:

@@ -158,12 +158,12 @@ def _read_description(path, metadata):
 @one_thread()
 @torch.no_grad()
 def check_sounds(model):
-    """Raise WeightsError unless the model gives finite values for silence and for a tone."""
+    """Raise ValueError unless the model gives finite values for silence and for a tone."""
     time = torch.arange(model.n_samples) / model.sample_rate
     sounds = torch.stack([torch.zeros_like(time), 0.5 * torch.sin(2 * math.pi * 440.0 * time)])
     for name, activation in model.activations(model.frontend(sounds)).items():
         if not torch.isfinite(activation).all():
-            raise WeightsError(f"its layer {name!r} is not finite for silence or a tone")
+            raise ValueError(f"its layer {name!r} is not finite for silence or a tone")
 
 
 def load_weights(path, sha256=None):

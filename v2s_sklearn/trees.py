@@ -23,8 +23,9 @@ from v2s_sklearn.acoustic.configuration import read_json
 from v2s_sklearn.acoustic.digests import digest_of_tensors
 from v2s_sklearn.acoustic.storage import write_atomically
 from v2s_sklearn.acoustic.tensors import read_header
-from v2s_sklearn.errors import SavedFileError, WeightsError
+from v2s_sklearn.errors import SavedFileError, V2SError, WeightsError
 
+KEY = "v2s_sklearn tree"
 MAX_HEADER_BYTES = 2**26
 
 
@@ -60,8 +61,8 @@ class TreeWriter:
             items = [self.encode(item, _join(name, index)) for index, item in enumerate(value)]
             return items if type(value) is list else {"tuple": items}
         if isinstance(value, dict):
-            if all(type(key) is str for key in value):
-                return {"dict": {key: self.encode(item, _join(name, key)) for key, item in value.items()}}
+            if all(isinstance(key, str) for key in value):
+                return {"dict": {str(key): self.encode(item, _join(name, key)) for key, item in value.items()}}
             pairs = [(key, item, _join(name, key)) for key, item in value.items()]
             return {"items": [[self.encode(key, place), self.encode(item, place)] for key, item, place in pairs]}
         if isinstance(value, np.generic):
@@ -124,9 +125,9 @@ class TreeReader:
         if kind == "scalar":
             return np.dtype(value["dtype"]).type(self.decode(content))
         if kind == "array":
-            return self.arrays[content]
+            return self.arrays[content].copy()
         if kind == "tensor":
-            return torch.from_numpy(self.arrays[content])
+            return torch.from_numpy(self.arrays[content].copy())
         if kind == "range":
             return np.arange(*content, dtype=value["dtype"])
         if kind == "times":
@@ -167,9 +168,9 @@ def write_tree(path, tree, kind, version, encode_other=None):
     """
     writer = TreeWriter(encode_other)
     text = json.dumps(writer.encode(tree, ""), allow_nan=False, separators=(",", ":"))
-    checksum = _checksum(text, writer.arrays)
-    metadata = {"kind": kind, "version": str(version), "tree": text, "sha256": checksum}
-    write_atomically(path, save(writer.arrays, metadata=metadata))
+    content = {"kind": kind, "version": version, "sha256": _checksum(text, writer.arrays), "tree": text}
+    # One entry: the order of several would not always be the same.
+    write_atomically(path, save(writer.arrays, metadata={KEY: json.dumps(content)}))
 
 
 def read_tree(path, kind, version, decode_other=None):
@@ -198,22 +199,23 @@ def read_tree(path, kind, version, decode_other=None):
     if not os.path.isfile(path):
         raise SavedFileError(f"There is no file {path}. Give the path of a {kind}.")
     try:
-        metadata, _ = read_header(path, MAX_HEADER_BYTES)
-        if metadata.get("kind") != kind:
-            raise SavedFileError(f"{path} is not a {kind}, but {metadata.get('kind', 'something else')}.")
-        found = int(metadata["version"])
-        if found > version:
+        content = read_json(read_header(path, MAX_HEADER_BYTES)[0].get(KEY, "{}"))
+        if content.get("kind") != kind:
+            raise SavedFileError(f"{path} is not a {kind}, but {content.get('kind', 'something else')}.")
+        if content["version"] > version:
             raise SavedFileError(
-                f"{path} is of version {found} of its form, and this v2s_sklearn reads up to {version}: a newer one "
-                "wrote it. Install the newest v2s_sklearn."
+                f"{path} is of version {content['version']} of its form, and this v2s_sklearn reads up to {version}: a "
+                "newer one wrote it. Install the newest v2s_sklearn."
             )
         arrays = load_file(path)
-        if _checksum(metadata["tree"], arrays) != metadata["sha256"]:
+        if _checksum(content["tree"], arrays) != content["sha256"]:
             raise SavedFileError(f"{path} is damaged: its content has another checksum than it says. Restore the file.")
-        return TreeReader(arrays, decode_other).decode(read_json(metadata["tree"])), found
-    except (WeightsError, KeyError, TypeError, ValueError, IndexError, StopIteration, RuntimeError) as error:
-        if isinstance(error, SavedFileError):
-            raise
+        return TreeReader(arrays, decode_other).decode(read_json(content["tree"])), content["version"]
+    except V2SError as error:
+        if type(error) is WeightsError and str(path) in str(error):
+            raise SavedFileError(f"{path} cannot be read as a {kind}: {error}") from error
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, StopIteration, TypeError, ValueError) as error:
         raise SavedFileError(
             f"{path} cannot be read as a {kind} ({type(error).__name__}: {error}). Restore the file, or write it again."
         ) from error

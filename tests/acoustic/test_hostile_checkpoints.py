@@ -113,9 +113,7 @@ def test_configurations_that_ask_for_too_much_or_cannot_work(name, file, change,
 
 
 @pytest.mark.parametrize("file", [CONFIG, EXTRACTOR, INDEX])
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"no json", b'{"a": NaN}', b"\xff\xfe", b"[" * 10**5, b'{"weight_map": 3}']
-)
+@pytest.mark.parametrize("content", [b"", b"[]", b"no json", b'{"a": NaN}', b"\xff\xfe", b"[" * 10**5])
 def test_files_that_are_no_json(file, content, folder):
     (folder / file).write_bytes(content)
     if file == INDEX:

@@ -1,6 +1,7 @@
 """Checkpoints know the training they are of; what does not fit is refused with what to do."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -92,6 +93,16 @@ def test_a_full_disk_is_reported_and_leaves_the_old_checkpoint(work_dir, monkeyp
         checkpoint.save({"model": new_model()}, [])
     assert (work_dir / FILE).read_bytes() == before
     assert [path.name for path in work_dir.iterdir()] == [FILE]
+
+
+def test_what_a_killed_process_left_is_removed(work_dir):
+    checkpoint = Checkpoint(work_dir, CONFIG, new_model(), new_data())
+    old, new = (work_dir / f"{FILE}.{name}.tmp" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    checkpoint.save({"model": new_model()}, [])
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_inverted_clips_are_those_of_the_features(tmp_path, monkeypatch):

@@ -3,10 +3,13 @@
 The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` holds their checksums.
 """
 
+import glob
 import hashlib
 import json
 import math
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,6 +35,8 @@ from v2s_sklearn.threads import one_thread
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
+# Seconds without a change after which a file in the making has no writer any more.
+ABANDONED = 60
 ARCHITECTURES = {
     "attention_rnn": AttentionRNN,
     "contour": ContourNet,
@@ -61,7 +66,10 @@ def read_checksums(directory=WEIGHTS_DIR):
 
 
 def write_atomically(path, content):
-    """Write bytes to a file so that a kill or a full disk leaves the old content or the new one, whole."""
+    """Write bytes to a file so that a kill or a full disk leaves the old content or the new one, whole.
+
+    What processes that were killed left behind is removed.
+    """
     path = Path(path)
     # A name of its own, so that two processes do not write into one file.
     temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
@@ -70,6 +78,10 @@ def write_atomically(path, content):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        with suppress(FileNotFoundError):  # removed by another process
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
 
 
 def _write_checksums(directory, checksums):

@@ -104,6 +104,25 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         vars(self).update(settings)
         return self
 
+    def save(self, path):
+        """Write the fitted estimator to one safetensors file, without pickle; see :func:`v2s_sklearn.load`.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is written whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        SavedFileError
+            If it holds something that cannot be written without pickle; the message says what.
+        """
+        from v2s_sklearn.saving import save  # it knows the estimators
+
+        save(self, path)
+
     def _preprocess_collection(self, X, store_metadata=True):
         """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
         if X is None or np.isscalar(X):

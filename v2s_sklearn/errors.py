@@ -21,6 +21,10 @@ class WeightsError(V2SError, ValueError):
     """A weights file is missing, damaged, changed or of another kind."""
 
 
+class SavedFileError(V2SError, ValueError):
+    """An estimator cannot be saved, or a saved one or a checkpoint is missing, damaged, newer or of another kind."""
+
+
 class SpeechDataError(V2SError, ValueError):
     """The speech data for pretraining are not as expected."""
 

@@ -17,9 +17,9 @@ from transformers.utils import logging
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.acoustic import registry
+from v2s_sklearn.acoustic.digests import sha256_of
 from v2s_sklearn.acoustic.huggingface import load_huggingface
 from v2s_sklearn.acoustic.huggingface_frontends import make_frontend
-from v2s_sklearn.acoustic.storage import sha256_of
 from v2s_sklearn.errors import (
     AcousticModelNotFoundError,
     InvalidParameterError,
@@ -108,6 +108,13 @@ def checkpoint(tmp_path):
 def italy_few(italy):
     X_train, y_train, X_test, _ = italy
     return X_train[:36], y_train[:36], X_test[:20]
+
+
+def digest_of(folder):
+    """Return the checksum of all files of a checkpoint, the weights last."""
+    names = ["config.json", "preprocessor_config.json"]
+    names += sorted(path.name for path in folder.glob("*.safetensors"))
+    return hashlib.sha256("".join(sha256_of(folder / name) for name in names).encode()).hexdigest()
 
 
 def noise(*shape, seed=0):
@@ -258,7 +265,7 @@ def test_a_classifier_fits_predicts_and_is_pickled(name, checkpoints, italy_few,
     pickled = pickle.dumps(clf)
     monkeypatch.setattr(registry, "_LOADED", {})
     np.testing.assert_array_equal(pickle.loads(pickled).predict_proba(X_test), probabilities)
-    assert clf.acoustic_model_.source == (reference, sha256_of(checkpoints[name] / "model.safetensors"))
+    assert clf.acoustic_model_.source == (reference, digest_of(checkpoints[name]))
 
 
 def test_the_mode_of_the_paper_trains_theta_only(checkpoints, italy_few):
@@ -376,11 +383,11 @@ def test_checkpoints_in_several_files(checkpoints, tmp_path):
     files = sorted(folder.glob("model-*.safetensors"))
     assert len(files) > 1
     model, digest = load_huggingface(str(folder))
-    assert digest == hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()
+    assert digest == digest_of(folder)
     waveforms = noise(2, 4000)
     torch.testing.assert_close(model(waveforms), load_acoustic_model(f"hf:{checkpoints['wav2vec2']}")(waveforms))
     files[-1].write_bytes(b"")
-    with pytest.raises(WeightsError, match="could not be loaded"):
+    with pytest.raises(WeightsError, match=f"{files[-1].name} cannot be read as safetensors"):
         load_huggingface(str(folder))
     files[-1].unlink()
     with pytest.raises(WeightsError, match=f"has no {files[-1].name}"):
@@ -424,7 +431,7 @@ def test_pickled_weights_are_refused(checkpoint):
 def test_damaged_weights_are_refused(checkpoint):
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match="could not be loaded"):
+    with pytest.raises(WeightsError, match="model.safetensors cannot be read as safetensors"):
         load_huggingface(str(checkpoint))
 
 
@@ -507,7 +514,7 @@ def test_a_checkpoint_in_the_cache_of_the_hub(hub_cache, checkpoints):
     expected = load_acoustic_model(f"hf:{checkpoints['wavlm']}")(noise(2, 4000))
     for reference in ("owner/name", "owner/name@v1", f"owner/name@{commit}"):
         model = load_acoustic_model(f"hf:{reference}")
-        assert model.source == (f"hf:{reference}", sha256_of(snapshot / "model.safetensors"))
+        assert model.source == (f"hf:{reference}", digest_of(snapshot))
         torch.testing.assert_close(model(noise(2, 4000)), expected)
         assert pickle.loads(pickle.dumps(model)) is model
     with pytest.raises(AcousticModelNotFoundError, match=r"hf download owner/name --revision v2`"):

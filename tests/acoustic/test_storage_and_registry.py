@@ -60,7 +60,7 @@ def test_faint_noise_is_silence(name):
 def test_the_model_card_states_the_file_and_a_measured_accuracy(name):
     card = (WEIGHTS_DIR / f"{name}.md").read_text()
     digest = hashlib.sha256((WEIGHTS_DIR / f"{name}.safetensors").read_bytes()).hexdigest()
-    assert read_checksums()[f"{name}.safetensors"] == digest
+    assert read_checksums()[f"{name}.safetensors"] == {digest}
     assert digest in card
     for item in ("licence CC BY", "accuracy on raw test audio", f"python -m v2s_sklearn.pretrain {name} "):
         assert item in card
@@ -120,8 +120,16 @@ def test_a_pickle_refuses_other_weights(weights_file, tmp_path):
         pickle.loads(pickled)
 
 
-@pytest.mark.parametrize("content", ["text", "pickle", "foreign", "truncated"])
-def test_other_files_are_refused(content, weights_file):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text", "is not a safetensors file"),
+        ("pickle", "is not a safetensors file"),
+        ("foreign", "is not a weights file of v2s_sklearn: it is of another kind"),
+        ("truncated", "cannot be read as safetensors"),
+    ],
+)
+def test_other_files_are_refused(content, message, weights_file):
     if content == "text":
         weights_file.write_text("no weights")
     elif content == "pickle":
@@ -130,7 +138,7 @@ def test_other_files_are_refused(content, weights_file):
         save_file({"weight": torch.zeros(3)}, weights_file)
     else:
         weights_file.write_bytes(weights_file.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match="is not a weights file of v2s_sklearn"):
+    with pytest.raises(WeightsError, match=message):
         load_weights(weights_file)
 
 

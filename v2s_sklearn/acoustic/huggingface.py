@@ -4,7 +4,7 @@ Shape legend: B batch, S waveform samples, F frames, M mel bands, D channels of 
 """
 
 import hashlib
-import json
+import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +12,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from v2s_sklearn.acoustic.digests import HUGGING_FACE_FILES, sha256_of
+from v2s_sklearn.acoustic.huggingface_checks import (
+    MAX_WINDOW,
+    check_size,
+    check_values,
+    count_values,
+    shard_names,
+    source_labels,
+)
 from v2s_sklearn.acoustic.huggingface_frontends import MODEL_TYPES, make_frontend
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.storage import sha256_of
+from v2s_sklearn.acoustic.storage import check_sounds
+from v2s_sklearn.acoustic.tensors import check_finite
 from v2s_sklearn.errors import (
     AcousticModelNotFoundError,
     InvalidParameterError,
@@ -25,7 +35,6 @@ from v2s_sklearn.errors import (
 CONFIG_FILE = "config.json"
 EXTRACTOR_FILES = ("preprocessor_config.json", "processor_config.json")  # the first, or the second
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
-HUB_FILES = [CONFIG_FILE, *EXTRACTOR_FILES, WEIGHTS_FILE, INDEX_FILE, "model-*.safetensors"]
 # Waveform samples computed at a time: about half a minute of sound, which bounds the memory that the layers take.
 PART_SAMPLES = 2**19
 
@@ -55,7 +64,7 @@ class HuggingFaceModel(AcousticModel):
                 f"n_samples={n_samples} cannot be used with this {network.config.model_type} model: its windows have "
                 f"{frontend.shortest} to {frontend.longest} samples. Leave n_samples out for {frontend.n_samples}."
             )
-        labels = [network.config.id2label[index] for index in range(network.config.num_labels)]
+        labels = source_labels(network.config.model_type, network.config)
         super().__init__(labels, frontend, frontend.sample_rate, n_samples)
         self.network = network
 
@@ -152,8 +161,8 @@ def load_huggingface(reference, n_samples=None):
     -------
     model : HuggingFaceModel
     sha256 : str
-        Of ``model.safetensors``; of a checkpoint in several files, the sha256 of their hex digests, concatenated in the
-        order of the file names.
+        Of the files that make up the model: the sha256 of their hex digests, concatenated in the order of
+        ``HUGGING_FACE_FILES``.
 
     Raises
     ------
@@ -162,7 +171,8 @@ def load_huggingface(reference, n_samples=None):
     AcousticModelNotFoundError
         If there is no such folder, or no such repository or revision in reach.
     WeightsError
-        If a file is missing, damaged or not supported, or if the weights are not those of a whole classifier.
+        If a file is missing, damaged or not supported, if the configuration asks for more than the files hold, or if
+        the weights are not those of a whole classifier or not finite.
     InvalidParameterError
         If the model cannot take windows of ``n_samples``.
 
@@ -174,9 +184,10 @@ def load_huggingface(reference, n_samples=None):
     """
     transformers = _import_transformers()
     folder = _find_folder(reference)
-    weights = _check_files(folder, reference)
-    digests = [sha256_of(path) for path in weights]
-    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    described, weights = _check_files(folder, reference)
+    n_tensors, n_values = count_values(weights)
+    for path in described:
+        check_values(path, n_tensors)
     try:
         with _undisturbed():
             config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -185,10 +196,20 @@ def load_huggingface(reference, n_samples=None):
                     f"{reference!r} is a {config.model_type} model. Supported are the audio classifiers "
                     f"{', '.join(MODEL_TYPES)}."
                 )
+            source_labels(reference, config)
+            check_size(transformers, reference, config, n_values)
             extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
             frontend = make_frontend(extractor, config)
+            if frontend.n_samples > MAX_WINDOW:
+                raise WeightsError(
+                    f"The checkpoint {reference!r} has windows of {frontend.n_samples} samples, needed: at most "
+                    f"{MAX_WINDOW}."
+                )
             network = _load_network(transformers, folder, config, reference)
-    except WeightsError:
+        check_finite(f"The checkpoint {reference!r}", network.state_dict())
+        model = HuggingFaceModel(network, frontend, n_samples).freeze()
+        check_sounds(model)
+    except (InvalidParameterError, WeightsError):
         raise
     except Exception as error:  # transformers lets through whatever its readers meet
         raise WeightsError(
@@ -196,7 +217,8 @@ def load_huggingface(reference, n_samples=None):
             "classifier that transformers' AutoModelForAudioClassification loads from safetensors, without code of "
             "its own. If a file is damaged, download the checkpoint again."
         ) from error
-    return HuggingFaceModel(network, frontend, n_samples).freeze(), digest
+    digests = "".join(sha256_of(path) for path in (*described, *weights))
+    return model, hashlib.sha256(digests.encode()).hexdigest()
 
 
 def _import_transformers():
@@ -234,14 +256,14 @@ def _undisturbed():
 
 def _find_folder(reference):
     """Return the folder of a reference; a checkpoint that is not in the local cache of the hub is downloaded."""
-    folder = Path(reference).expanduser()
-    if folder.is_dir():
-        return folder
+    folder = os.path.expanduser(reference)
+    if os.path.isdir(folder):  # Path's own methods raise where a name is too long
+        return Path(folder)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name, _, revision = reference.partition("@")
-    wanted = {"repo_id": name, "revision": revision or None, "allow_patterns": HUB_FILES}
+    wanted = {"repo_id": name, "revision": revision or None, "allow_patterns": list(HUGGING_FACE_FILES)}
     try:
         cached = Path(snapshot_download(**wanted, local_files_only=True))
         _check_files(cached, reference)
@@ -251,7 +273,7 @@ def _find_folder(reference):
             f"{reference!r} is neither a folder nor the id of a model on the Hugging Face hub. Give 'hf:' and the path "
             "of a folder, or 'hf:owner/name', or 'hf:owner/name@revision'."
         ) from error
-    except (LocalEntryNotFoundError, WeightsError):
+    except (LocalEntryNotFoundError, OSError, WeightsError):
         pass  # not in the cache, or in part
     try:
         return Path(snapshot_download(**wanted))
@@ -265,7 +287,7 @@ def _find_folder(reference):
 
 
 def _check_files(folder, reference):
-    """Return the weights files of a folder; raise WeightsError if it lacks a file."""
+    """Return the files of a folder that describe the model, and its weights; raise WeightsError if it lacks one."""
 
     def require(name, advice):
         if not (folder / name).is_file():
@@ -275,17 +297,18 @@ def _check_files(folder, reference):
     require(CONFIG_FILE, complete)
     if not (folder / EXTRACTOR_FILES[1]).is_file():
         require(EXTRACTOR_FILES[0], complete)
+    described = [folder / name for name in (CONFIG_FILE, *EXTRACTOR_FILES) if (folder / name).is_file()]
     if (folder / WEIGHTS_FILE).is_file():
-        return [folder / WEIGHTS_FILE]
+        return described, [folder / WEIGHTS_FILE]
     require(
         INDEX_FILE if (folder / INDEX_FILE).exists() else WEIGHTS_FILE,
         "Weights are read from safetensors only, never from a pickle such as pytorch_model.bin. Convert the checkpoint "
         "with model.save_pretrained(folder, safe_serialization=True), or give a revision that has safetensors.",
     )
-    names = sorted(set(json.loads((folder / INDEX_FILE).read_text())["weight_map"].values()))
+    names = shard_names(folder / INDEX_FILE)
     for name in names:
         require(name, complete)
-    return [folder / name for name in names]
+    return described, [folder / name for name in names]
 
 
 def _load_network(transformers, folder, config, reference):

@@ -1,11 +1,10 @@
 """Reading of the tensors of public networks from safetensors, with their names and shapes checked."""
 
+import os
 import re
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
+from v2s_sklearn.acoustic.tensors import check_finite, check_tensors, read_header, read_tensors
 from v2s_sklearn.errors import WeightsError
 
 CONVERT = (
@@ -32,39 +31,20 @@ def read_public_weights(path, expected, ignore=None):
     Raises
     ------
     WeightsError
-        If the file is missing, of another format, or its tensors have other names or shapes. Nothing is unpickled.
+        If the file is missing, of another format, or its tensors have other names or shapes or are not finite. Nothing
+        is unpickled.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"No weights file at {path}. Give the path of a .safetensors file.")
-    if path.suffix != ".safetensors":
+    if os.path.isfile(path) and path.suffix != ".safetensors":
         raise WeightsError(
             f"{path} is no .safetensors file, and other formats can run code when they are read. If you trust it, "
             f"convert it once: {CONVERT}"
         )
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} cannot be read as safetensors ({error}). Convert or download it again.") from error
+    _, found = read_header(path)
     if ignore is not None:
-        tensors = {name: tensor for name, tensor in tensors.items() if not re.match(ignore, name)}
+        found = {name: shape for name, shape in found.items() if not re.match(ignore, name)}
         expected = {name: tensor for name, tensor in expected.items() if not re.match(ignore, name)}
-    check_tensors(path, tensors, expected)
+    check_tensors(path, found, expected)
+    tensors = {name: tensor.to(expected[name].dtype) for name, tensor in read_tensors(path, found).items()}
+    check_finite(path, tensors)
     return tensors
-
-
-def check_tensors(path, tensors, expected):
-    """Raise WeightsError unless the names and shapes of two dicts of tensors are the same."""
-    missing = sorted(expected.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - expected.keys())
-    if missing or unknown:
-        raise WeightsError(
-            f"{path} holds the tensors of another network: missing {missing[:5] or 'none'}, not expected "
-            f"{unknown[:5] or 'none'}. Needed: {', '.join(sorted(expected))}."
-        )
-    for name, tensor in expected.items():
-        if tensors[name].shape != tensor.shape:
-            raise WeightsError(
-                f"{path} has {name} of shape {tuple(tensors[name].shape)}, needed {tuple(tensor.shape)}: these are the "
-                "weights of a network of another size."
-            )

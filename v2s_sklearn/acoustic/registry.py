@@ -1,15 +1,18 @@
 """Acoustic models by name, path or instance; each is loaded once a process and shared."""
 
+import copy
 import difflib
 import importlib
+import os
 import threading
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from v2s_sklearn.acoustic.digests import HUGGING_FACE_FILES, digest_of_model, state_of_files
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums
+from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
 
 # Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
@@ -29,9 +32,9 @@ class ModelReference(NamedTuple):
     Attributes
     ----------
     name : str
-        What `load_acoustic_model` takes.
+        What `load_acoustic_model` takes; paths are absolute.
     sha256 : str or None
-        Of its weights file, if it has one.
+        Of its weights files; of a registered model see `v2s_sklearn.acoustic.digests.digest_of_model`.
     """
 
     name: str
@@ -70,7 +73,8 @@ def register_acoustic_model(name, factory, overwrite=False):
     name : str
         What estimators are given as ``acoustic_model``.
     factory : callable
-        Without arguments; returns an :class:`AcousticModel`, the same one each time. Called once a process.
+        Without arguments; returns an :class:`AcousticModel`, the same one each time, which is checked when an estimator
+        is unpickled. Called once a process. One that has a name or a file already keeps it; this name is a second one.
     overwrite : bool, default=False
         Replace a model registered under this name before.
 
@@ -131,31 +135,42 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
     >>> model.sample_rate, model.n_samples, model.n_classes
     (16000, 16000, 36)
     """
+    device = torch.device(device)
     if isinstance(acoustic_model, AcousticModel):
-        if acoustic_model.full_rate is not None:
-            return load_acoustic_model(acoustic_model.full_rate, sha256=sha256, device=device).at_half_rate()
-        if acoustic_model.source is not None:
-            name, digest = acoustic_model.source
-            return load_acoustic_model(name, sha256=digest, device=device)
-        return acoustic_model.to(device).freeze()
+        return _load_instance(acoustic_model, device)
     if not isinstance(acoustic_model, str | Path):
         raise InvalidParameterError(
             "acoustic_model must be a name, the path of a weights file, or an AcousticModel, got "
             f"{type(acoustic_model).__name__}. Names: {', '.join(list_acoustic_models())}."
         )
-    name = str(acoustic_model)
+    name = _full_name(str(acoustic_model))
     with _LOCK:
-        key = (name, str(torch.device(device)))
+        for (known, _, place), model in _LOADED.items():
+            if sha256 is not None and (known, place, model.source.sha256) == (name, device, sha256):
+                return model
+        key = (name, _state_of(name), device)
         if key not in _LOADED:
-            _LOADED[key] = _load(name).to(device).freeze()
+            _LOADED[key] = _load(name, device)
         model = _LOADED[key]
-    found = model.source[1]
+    found = model.source.sha256
     if sha256 is not None and found != sha256:
         raise WeightsError(
             f"The acoustic model {name!r} has sha256 {found}, expected {sha256}: these are not the weights the "
-            "estimator was fitted with. Install the version of the package, or restore the file, it was fitted with."
+            "estimator was fitted with. Install the version of the package, restore the file, or register the model, "
+            "it was fitted with."
         )
     return model
+
+
+def _load_instance(model, device):
+    """Return a model on a device: itself if it lies there, what it was loaded from otherwise."""
+    if model.source is None and model.full_rate is None:
+        return model.to(device).freeze()
+    if next(model.parameters()).device == device:
+        return model
+    if model.full_rate is not None:
+        return load_acoustic_model(model.full_rate, device=device).at_half_rate()
+    return load_acoustic_model(model.source.name, sha256=model.source.sha256, device=device)
 
 
 def load_acoustic_models(acoustic_model, device="cpu"):
@@ -185,20 +200,53 @@ def load_acoustic_models(acoustic_model, device="cpu"):
     return models
 
 
-def _load(name):
-    packaged = _packaged_models()
+def _is_file(name):
+    # Not Path.is_file, which raises where a name is too long.
+    return Path(name).suffix == ".safetensors" or os.path.isfile(name)
+
+
+def _full_name(name):
+    """Return a name that stands for the same model in every folder."""
+    prefix, _, reference = name.partition(":")
+    if name in _FACTORIES or name in _packaged_models():
+        return name
+    if prefix in LOADERS:
+        folder = os.path.expanduser(reference)
+        return f"{prefix}:{Path(folder).resolve()}" if prefix == "hf" and os.path.isdir(folder) else name
+    return str(Path(name).resolve()) if _is_file(name) else name
+
+
+def _state_of(name):
+    """Return what changes with the files that a name stands for; None where there are none to look at."""
     if name in _FACTORIES:
-        model = _FACTORIES[name]()
-        digest = None
-        if not isinstance(model, AcousticModel):
-            raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
-    elif name in packaged:
-        model, digest = load_weights(packaged[name], read_checksums().get(packaged[name].name))
-    elif name.partition(":")[0] in LOADERS:
-        prefix, _, reference = name.partition(":")
+        return None
+    prefix, _, reference = name.partition(":")
+    if prefix in LOADERS:
+        if not os.path.isabs(reference):
+            return None  # a model of the hub stays what it was when it was loaded
+        return state_of_files(path for pattern in HUGGING_FACE_FILES for path in sorted(Path(reference).glob(pattern)))
+    path = _packaged_models().get(name, Path(name))
+    return state_of_files([path]) if os.path.isfile(path) else None
+
+
+def _load(name, device):
+    """Return the model of a full name on a device, frozen, with its source set."""
+    packaged = _packaged_models()
+    prefix, _, reference = name.partition(":")
+    if name in _FACTORIES:
+        return _make(name, device)
+    if name in packaged:
+        recorded = read_checksums().get(packaged[name].name)
+        if not recorded:
+            raise WeightsError(
+                f"{WEIGHTS_DIR / CHECKSUMS_FILE} has no checksum of {packaged[name].name}, without which a packaged "
+                "model is not used. Install the package again."
+            )
+        model, digest = load_weights(packaged[name])
+    elif prefix in LOADERS:
         module, function = LOADERS[prefix]
         model, digest = getattr(importlib.import_module(module), function)(reference)
-    elif Path(name).suffix == ".safetensors" or Path(name).is_file():
+    elif _is_file(name):
         model, digest = load_weights(name)
     else:
         names = list_acoustic_models()
@@ -209,4 +257,18 @@ def _load(name):
             ".safetensors file."
         )
     model.source = ModelReference(name, digest)
+    return model.to(device).freeze()
+
+
+def _make(name, device):
+    """Return the model of a factory on a device; one that has a source already is not renamed."""
+    model = _FACTORIES[name]()
+    if not isinstance(model, AcousticModel):
+        raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
+    if model.source is not None or model.full_rate is not None:
+        return _load_instance(model, device)
+    if any(parameter.device != device for parameter in model.parameters()):
+        model = copy.deepcopy(model).to(device)  # the factory may give the same object again, for another device
+    model.freeze()
+    model.source = ModelReference(name, digest_of_model(model))
     return model

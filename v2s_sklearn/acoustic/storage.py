@@ -3,28 +3,40 @@
 The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` holds their checksums.
 """
 
+import glob
 import hashlib
 import json
+import math
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save
+from torch.overrides import TorchFunctionMode
 
 from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.configuration import check_configuration, read_json
 from v2s_sklearn.acoustic.contour import ContourNet
+from v2s_sklearn.acoustic.digests import LARGE, sha256_of
 from v2s_sklearn.acoustic.openl3 import OpenL3
 from v2s_sklearn.acoustic.resnet import ResNet
 from v2s_sklearn.acoustic.sincnet import SincNet
 from v2s_sklearn.acoustic.tcn import TemporalConvNet
+from v2s_sklearn.acoustic.tensors import check_finite, check_tensors, read_header, read_tensors
 from v2s_sklearn.acoustic.unet import UNetAttentionRNN
 from v2s_sklearn.acoustic.vggish import VGGish
 from v2s_sklearn.acoustic.wav2vec import Wav2Vec
 from v2s_sklearn.errors import WeightsError
+from v2s_sklearn.threads import one_thread
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
+# Seconds without a change after which a file in the making has no writer any more.
+ABANDONED = 60
 ARCHITECTURES = {
     "attention_rnn": AttentionRNN,
     "contour": ContourNet,
@@ -38,27 +50,43 @@ ARCHITECTURES = {
 }
 
 
-def sha256_of(path):
-    """Return the sha256 of a file as 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def read_checksums(directory=WEIGHTS_DIR):
-    """Return the recorded checksums of a folder: a dict of file name to sha256, empty without a record."""
+    """Return the recorded checksums of a folder: a dict of file name to set of sha256, empty without a record.
+
+    A file has two where it was being written anew when the process was killed: the old one and the new one.
+    """
     path = Path(directory) / CHECKSUMS_FILE
     if not path.exists():
         return {}
-    pairs = (line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
-    return {name.strip(): digest for digest, name in pairs}
+    checksums = {}
+    for line in path.read_text(errors="replace").splitlines():
+        digest, _, name = line.strip().partition(" ")
+        checksums.setdefault(name.strip().removeprefix("*"), set()).add(digest)
+    return checksums
 
 
 def write_atomically(path, content):
-    """Write bytes to a file so that a kill leaves the old content or the new one, whole."""
+    """Write bytes to a file so that a kill or a full disk leaves the old content or the new one, whole.
+
+    What processes that were killed left behind is removed.
+    """
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    # A name of its own, so that two processes do not write into one file.
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        with suppress(FileNotFoundError):  # removed by another process
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
+
+
+def _write_checksums(directory, checksums):
+    lines = "".join(f"{digest}  {name}\n" for name in sorted(checksums) for digest in sorted(checksums[name]))
+    write_atomically(directory / CHECKSUMS_FILE, lines.encode())
 
 
 def save_weights(model, path, architecture, config):
@@ -78,25 +106,88 @@ def save_weights(model, path, architecture, config):
     -------
     str
         The sha256 of the file.
+
+    Raises
+    ------
+    WeightsError
+        If the configuration is one that `load_weights` refuses.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_configuration(architecture, ARCHITECTURES[architecture], config)
     header = json.dumps({"architecture": architecture, "config": config}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, save(tensors, metadata={HEADER_KEY: header}))
-    checksums = read_checksums(path.parent) | {path.name: sha256_of(path)}
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(checksums.items()))
-    write_atomically(path.parent / CHECKSUMS_FILE, lines.encode())
-    return checksums[path.name]
+    content = save(tensors, metadata={HEADER_KEY: header})
+    digest = hashlib.sha256(content).hexdigest()
+    # Killed at any moment, it leaves a file whose checksum is recorded.
+    checksums = read_checksums(path.parent)
+    _write_checksums(path.parent, checksums | {path.name: checksums.get(path.name, set()) | {digest}})
+    write_atomically(path, content)
+    _write_checksums(path.parent, checksums | {path.name: {digest}})
+    return digest
+
+
+class _Unfilled(TorchFunctionMode):
+    """Networks are built without initial weights, which those of a file replace: no global generator is read.
+
+    Parameters
+    ----------
+    device : "meta", optional
+        Weights take no memory; only their names and shapes are there. Not torch's own mode for this, under which
+        arithmetic of constructors takes seconds to import.
+    """
+
+    FACTORIES = (torch.empty, torch.ones, torch.zeros)
+
+    def __init__(self, device=None):
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return kwargs.get("tensor", args[0] if args else None)
+        if function in self.FACTORIES and kwargs.get("device") is None:
+            kwargs = kwargs | {"device": self.device}
+        return function(*args, **kwargs)
+
+
+def _read_description(path, metadata):
+    """Return the architecture and the configuration that stand in the header of a file."""
+    try:
+        description = read_json(metadata[HEADER_KEY])
+        architecture, config = description["architecture"], description["config"]
+        cls = ARCHITECTURES[architecture]
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"it is of another kind ({type(error).__name__}: {error}). Needed: safetensors with the configuration "
+            f"under {HEADER_KEY!r} in the header, as python -m v2s_sklearn.pretrain writes it"
+        ) from error
+    check_configuration(architecture, cls, config)
+    return cls, config
+
+
+@one_thread()
+@torch.no_grad()
+def check_sounds(model):
+    """Raise ValueError unless the model gives finite values for silence and for a tone."""
+    time = torch.arange(model.n_samples) / model.sample_rate
+    sounds = torch.stack([torch.zeros_like(time), 0.5 * torch.sin(2 * math.pi * 440.0 * time)])
+    for name, activation in model.activations(model.frontend(sounds)).items():
+        if not torch.isfinite(activation).all():
+            raise ValueError(f"its layer {name!r} is not finite for silence or a tone")
 
 
 def load_weights(path, sha256=None):
     """Build a model from a weights file.
 
+    What the file asks for is checked before it is built: the configuration by type and range, then names and shapes of
+    the tensors against a network without memory.
+
     Parameters
     ----------
     path : path
-        A file that `save_weights` wrote.
+        A file that `save_weights` wrote. Where a ``SHA256SUMS`` beside it names it, it has to have that checksum.
     sha256 : str, optional
         What the file's checksum has to be.
 
@@ -110,26 +201,41 @@ def load_weights(path, sha256=None):
     Raises
     ------
     WeightsError
-        If the file is missing, is not such a file, or has another checksum. Nothing is unpickled.
+        If the file is missing, is not such a file, has another checksum, or holds a network that cannot work. Nothing
+        is unpickled.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"No weights file at {path}. Give the name of an acoustic model or the path of a file.")
-    digest = sha256_of(path)
-    if sha256 is not None and digest != sha256:
-        raise WeightsError(
-            f"{path} has sha256 {digest}, expected {sha256}: the file was changed or damaged. Install the package "
-            "again, or restore the file that the estimator was fitted with."
-        )
+    metadata, found = read_header(path)
+    if path.stat().st_size > LARGE:
+        raise WeightsError(f"{path} has {path.stat().st_size} bytes, more than any of our networks: at most {LARGE}.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        model = ARCHITECTURES[header["architecture"]](**header["config"])
-        model.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        cls, config = _read_description(path, metadata)
+        with _Unfilled("meta"):
+            expected = cls(**config).state_dict()
+    except Exception as error:  # constructors raise whatever they meet in values that do not go together
+        raise WeightsError(f"{path} is not a weights file of v2s_sklearn: {error}") from error
+    check_tensors(path, found, expected)
+    digest = check_checksum(path, sha256)
+    with _Unfilled():
+        model = cls(**config)
+    model.load_state_dict(read_tensors(path))
+    check_finite(path, model.state_dict())
+    model.freeze()
+    try:
+        check_sounds(model)
+    except Exception as error:
+        raise WeightsError(f"{path} holds a network that cannot work: {error}") from error
+    return model, digest
+
+
+def check_checksum(path, sha256=None):
+    """Return the sha256 of a file; raise WeightsError if it is another than the given one, or than those recorded."""
+    digest = sha256_of(path)
+    recorded = read_checksums(path.parent).get(path.name, {digest}) if sha256 is None else {sha256}
+    if digest not in recorded:
         raise WeightsError(
-            f"{path} is not a weights file of v2s_sklearn ({type(error).__name__}: {error}). Needed: safetensors with "
-            f"the configuration under {HEADER_KEY!r} in the header, as python -m v2s_sklearn.pretrain writes it."
-        ) from error
-    return model.freeze(), digest
+            f"{path} has sha256 {digest}, expected {' or '.join(sorted(recorded))}: the file was changed or damaged. "
+            "Install the package again, or restore the file that the estimator was fitted with. What was recorded in "
+            f"{CHECKSUMS_FILE} beside a file that was meant to change can be removed."
+        )
+    return digest

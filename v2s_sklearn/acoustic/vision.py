@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from v2s_sklearn.acoustic.digests import sha256_of
 from v2s_sklearn.acoustic.interface import AcousticModel, bands_as_channels
-from v2s_sklearn.acoustic.storage import sha256_of
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, MissingDependencyError, WeightsError
 from v2s_sklearn.frontend import LogMel
 

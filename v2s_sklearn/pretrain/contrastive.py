@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from v2s_sklearn.pretrain.augmentation import WaveformAugmentation
-from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor, load_checkpoint, save_checkpoint
+from v2s_sklearn.pretrain.checkpoints import Checkpoint
+from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def train_contrastive(model, data, config, work_dir):
         "train" and "validation", of waveforms.
     config : ContrastiveConfig
     work_dir : path
-        Receives ``checkpoint.pt`` after every epoch.
+        Receives ``checkpoint.safetensors`` after every epoch.
 
     Returns
     -------
@@ -134,10 +135,10 @@ def train_contrastive(model, data, config, work_dir):
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    path = work_dir / "checkpoint.pt"
+    checkpoint = Checkpoint(work_dir, config, model, data)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     state = {"model": model, "optimizer": optimizer}
-    history = load_checkpoint(path, config, state)
+    history = checkpoint.load(state)
     split = data["train"]
     n_batches = -(-len(split) // config.batch_size)
     for epoch in range(len(history), config.epochs):
@@ -167,6 +168,6 @@ def train_contrastive(model, data, config, work_dir):
             entry |= {"validation_accuracy": validation["accuracy"], "validation_loss": validation["loss"]}
         entry["seconds"] = time.perf_counter() - started
         history.append(entry)
-        save_checkpoint(path, config, state, history)
+        checkpoint.save(state, history)
         logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in entry.items()})
     return model.freeze(), history

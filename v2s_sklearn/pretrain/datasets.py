@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from v2s_sklearn.acoustic.digests import digest_of_tensors
 from v2s_sklearn.frontend import INT16_FULL_SCALE, LogMel
 from v2s_sklearn.pretrain.data import cut_to_windows, extract_features, read_clips, read_images
 from v2s_sklearn.pretrain.inversion import invert_log_mel
@@ -126,30 +127,33 @@ def read_speech_commands_audio(folder, model, work_dir):
     features = torch.cat([features[kept], raw])
     words = [words[i] for i in kept] + raw_words
     splits = [splits[i] for i in kept] + raw_splits
-    waveforms = inverted(features, log_mel, Path(work_dir) / "inverted.npy")[:, : model.n_samples]
+    waveforms = inverted(features, log_mel, Path(work_dir))[:, : model.n_samples]
     if isinstance(model.frontend, torch.nn.Identity):
         return make_splits(torch.from_numpy(waveforms), words, splits)
     return make_splits(extract_features(model.frontend, waveforms), words, splits)
 
 
-def inverted(features, log_mel, path, batch_size=64):
-    """Return the waveforms of log-mel features (N, S) in int16, from ``path`` or computed and written there."""
+def inverted(features, log_mel, work_dir, batch_size=64):
+    """Return the waveforms of log-mel features (N, S) in int16, from ``work_dir`` or computed and written there.
+
+    The file is known by the checksum of the features. Killed, it goes on after the last whole batch.
+    """
+    path = work_dir / f"inverted-{digest_of_tensors({'features': features})[:16]}.int16"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npy")
-        mode, shape = ("r+", None) if partial.exists() else ("w+", (len(features), N_SAMPLES))
-        waveforms = np.lib.format.open_memmap(partial, mode=mode, dtype=np.int16, shape=shape)
-        for start in range(0, len(features), batch_size):
-            rows = slice(start, start + batch_size)
-            if waveforms[rows].any(axis=1).all():
-                continue  # done before the run was killed
-            generator = torch.Generator().manual_seed(start)
-            waveforms[rows] = to_int16(invert_log_mel(log_mel, features[rows].float(), generator)).numpy()
-            if start // batch_size % 50 == 0:
-                logger.info("inverted %d of %d clips", start, len(features))
-        waveforms.flush()
+        work_dir.mkdir(parents=True, exist_ok=True)
+        partial, n_bytes = path.with_suffix(".partial"), batch_size * N_SAMPLES * 2
+        with open(partial, "ab") as file:
+            n_done = file.tell() // n_bytes
+            file.truncate(n_done * n_bytes)
+            for start in range(n_done * batch_size, len(features), batch_size):
+                generator = torch.Generator().manual_seed(start)
+                batch = invert_log_mel(log_mel, features[start : start + batch_size].float(), generator)
+                file.write(to_int16(batch).numpy().tobytes())
+                file.flush()
+                if start // batch_size % 50 == 0:
+                    logger.info("inverted %d of %d clips", start, len(features))
         os.replace(partial, path)
-    return np.load(path, mmap_mode="c")
+    return np.memmap(path, np.int16, mode="c", shape=(len(features), N_SAMPLES))
 
 
 def read_speech_commands_test(folder):

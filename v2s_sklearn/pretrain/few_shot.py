@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from v2s_sklearn.pretrain.checkpoints import Checkpoint, read_history
 from v2s_sklearn.pretrain.contours import Corpus, draw_contours, noise_corpus
 from v2s_sklearn.pretrain.episodes import LABELS, N_CLASSES, draw_episodes
-from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor, load_checkpoint, save_checkpoint
+from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor
 from v2s_sklearn.views.octaves import dilated_patches
 
 logger = logging.getLogger(__name__)
@@ -202,9 +203,8 @@ def compare_on_episodes(untrained, history, control, data, config):
     """
     validation = Corpus(*(getattr(data["validation"], name) for name in ("features", "labels", "clips")))
     rows = {"trained": history[-1], "random": evaluate_episodes(Learner(untrained), validation, config)}
-    path = Path(control) / "checkpoint.pt"
-    if path.exists():
-        found = torch.load(path, weights_only=True)["history"]
+    found = read_history(control)
+    if found:
         steps = len(found) * config.steps_per_epoch
         rows[f"trained on contours of coloured noise ({steps:,} steps)"] = found[-1]
     return rows
@@ -234,7 +234,7 @@ def train_few_shot(model, data, config, work_dir):
         "train" and "validation".
     config : FewShotConfig
     work_dir : path
-        Receives ``checkpoint.pt`` after every epoch.
+        Receives ``checkpoint.safetensors`` after every epoch.
 
     Returns
     -------
@@ -246,12 +246,12 @@ def train_few_shot(model, data, config, work_dir):
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    path = work_dir / "checkpoint.pt"
+    checkpoint = Checkpoint(work_dir, config, model, data)
     learner = Learner(model)
     network = [parameter for name, parameter in learner.named_parameters() if not name.startswith("model.output.")]
     optimizer = torch.optim.AdamW(network, lr=config.learning_rate, weight_decay=config.weight_decay)
     state = {"learner": learner, "optimizer": optimizer}
-    history = load_checkpoint(path, config, state)
+    history = checkpoint.load(state)
     if len(history) >= config.epochs:
         return model.freeze(), history
     train, validation = corpora(data, config)
@@ -289,7 +289,7 @@ def train_few_shot(model, data, config, work_dir):
                 entry |= {"words_accuracy": words["accuracy"], "words_loss": words["loss"]}
         entry["seconds"] = time.perf_counter() - started
         history.append(entry)
-        save_checkpoint(path, config, state, history)
+        checkpoint.save(state, history)
         logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in entry.items()})
     return model.freeze(), history
 

@@ -6,15 +6,15 @@ Shape legend: N clips, B batch, S waveform samples, F frames, M mel bands, K sou
 import copy
 import logging
 import math
-import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
+from v2s_sklearn.pretrain.checkpoints import Checkpoint
 from v2s_sklearn.pretrain.datasets import SILENCE
 
 logger = logging.getLogger(__name__)
@@ -103,41 +103,8 @@ def update_average(average, model, decay):
             mean.copy_(value)
 
 
-def save_checkpoint(path, config, state, history):
-    """Write a checkpoint so that a kill at any moment leaves the old or the new one, whole.
-
-    Parameters
-    ----------
-    path : path
-    config : dataclass
-    state : dict
-        Objects with ``state_dict``.
-    history : list of dict
-    """
-    checkpoint = {name: item.state_dict() for name, item in state.items()}
-    temporary = path.with_suffix(".tmp")
-    torch.save(checkpoint | {"config": asdict(config), "history": history}, temporary)
-    os.replace(temporary, path)
-
-
-def load_checkpoint(path, config, state):
-    """Restore what `save_checkpoint` wrote, if there is such a file; return the history so far."""
-    if not path.exists():
-        return []
-    checkpoint = torch.load(path, weights_only=True)
-    if checkpoint["config"] != asdict(config):
-        raise ValueError(
-            f"{path} was written with another configuration:\n{checkpoint['config']}\nnow:\n{asdict(config)}\nUse "
-            "another --work-dir or remove the file."
-        )
-    for name, item in state.items():
-        item.load_state_dict(checkpoint[name])
-    logger.info("resuming after epoch %d", len(checkpoint["history"]))
-    return checkpoint["history"]
-
-
 def train(model, data, config, work_dir, teachers=()):
-    """Train a source model, resuming from ``work_dir`` if it holds a checkpoint of the same configuration.
+    """Train a source model, resuming from ``work_dir`` if it holds a checkpoint of the same training.
 
     Parameters
     ----------
@@ -147,7 +114,7 @@ def train(model, data, config, work_dir, teachers=()):
         With "train" and "validation".
     config : TrainingConfig
     work_dir : path
-        Receives ``checkpoint.pt`` after every epoch.
+        Receives ``checkpoint.safetensors`` after every epoch.
     teachers : sequence of AcousticModel, optional
         With the same source labels as ``model``.
 
@@ -160,14 +127,14 @@ def train(model, data, config, work_dir, teachers=()):
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint_path = work_dir / "checkpoint.pt"
+    checkpoint = Checkpoint(work_dir, config, model, data, teachers)
     train_split, validation_split = data["train"], data["validation"]
     model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     n_batches = math.ceil(len(train_split) / config.batch_size)
     state = {"model": model, "average": average, "optimizer": optimizer}
-    history = load_checkpoint(checkpoint_path, config, state)
+    history = checkpoint.load(state)
     if len(history) >= config.epochs:
         return average.freeze(), history
 
@@ -213,6 +180,6 @@ def train(model, data, config, work_dir, teachers=()):
                 "seconds": time.perf_counter() - started,
             }
         )
-        save_checkpoint(checkpoint_path, config, state, history)
+        checkpoint.save(state, history)
         logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in history[-1].items()})
     return average.freeze(), history

@@ -94,6 +94,7 @@ class ContourView(View):
 
     options = ("seed",)
     needs = "mapping='ridge' and a source trained on contours, like 'v2sc'"
+    names_words = False
     N_KINDS = 2
     MAX_POINTS = 3000
     # Statistics and mixtures are fitted to so many of the training series at most.

@@ -70,6 +70,7 @@ class PlaybackView(View):
 
     options = ("seed",)
     needs = "mapping='ridge' and a source with filters on the raw waveform, like 'wav2vec'"
+    names_words = False
     MAX_POINTS = 3000
     # The pooling is fitted to so many of the training series at most.
     N_CASES = 64

@@ -43,6 +43,8 @@ class View(ArrayModule):
     options = ()
     #: What it needs of mapping and source, for the error where it has not got it.
     needs = "nothing"
+    #: Whether the source hears waveforms whole and names its classes, so that `source_logits` means something.
+    names_words = True
 
     def __init__(self, acoustic, transformation):
         super().__init__()

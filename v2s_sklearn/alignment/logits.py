@@ -162,5 +162,7 @@ def target_logits(clf, X):
             "fine-tuned. Fit with reprogramming='pad' or 'modulation'."
         )
     X = clf._preprocess_collection(X, store_metadata=False)
-    found = [in_blocks(lambda data, view=view: logits_of_view(view, data, clf._n_jobs), X, clf.scaler_) for view in views]
+    found = [
+        in_blocks(lambda data, view=view: logits_of_view(view, data, clf._n_jobs), X, clf.scaler_) for view in views
+    ]
     return found[0] if len(found) == 1 else found

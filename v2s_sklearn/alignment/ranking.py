@@ -135,7 +135,9 @@ def measure(model, X, y, criteria, *, max_epochs=5, random_state=0, n_jobs=1):
         row["mi_unlabelled"] = unlabelled_information(*halves, random_state=random_state)
     alignment = {"target_risk_bound", "swd_before", "swd_after"} & row.keys()
     if alignment and model.source is not None and model.source.name in packaged_logits():
-        row |= {name: value for name, value in _align(model, X, y, max_epochs, random_state, n_jobs).items() if name in row}
+        row |= {
+            name: value for name, value in _align(model, X, y, max_epochs, random_state, n_jobs).items() if name in row
+        }
     return row
 
 

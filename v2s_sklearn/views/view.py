@@ -127,6 +127,13 @@ class View(ArrayModule):
         device = next(self.transformation.parameters()).device
         return torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
 
+    def time_points(self, n_points):
+        """Return which time point of a series of ``n_points`` each sample of a waveform plays: floats (S,).
+
+        NaN where none does. Here the series is stretched over the waveform.
+        """
+        return np.linspace(0, n_points - 1, self._silence().shape[2])
+
     def embed(self, waveforms):
         """Return the embedding of the waveforms of each case: (B, G, S) to (B, D)."""
         return self.acoustic.embed(waveforms.flatten(0, 1)).reshape(len(waveforms), -1)

@@ -51,9 +51,9 @@ SETS = [
     "Wafer",
 ]
 # A part of larger training splits; few epochs and folds: what one busy core does in an hour.
-MAX_CASES = 80
-EPOCHS = 15
-N_FOLDS = {"default": 5, "paper": 2}
+MAX_CASES = 60
+EPOCHS = 10
+N_FOLDS = {"default": 3, "paper": 2}
 CLASSIFIERS = {"default": V2SClassifier, "paper": lambda **source: V2SClassifier.icml2021(max_epochs=EPOCHS, **source)}
 FIELDS = ["dataset", "source", *CRITERIA, "default", "paper", "seconds"]
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.contour import z_normalise
 from v2s_sklearn.arrays import ArrayModule
-from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
+from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, stretch
 
@@ -146,6 +146,16 @@ class ContourView(View):
                 heard = getattr(self, f"kernel{kind}{index}") @ stage.flatten(1, 2)
                 mixed.append(shares_and_wins(heard, getattr(self, f"level{kind}{index}")))
         return torch.cat([part.flatten(1) for part in (*plain, *mixed)], dim=1)
+
+    def layers(self):
+        """Return which embedding values come from which stage, see `View.layers`."""
+        widths = [self.acoustic.blocks[index][0].first.out_channels for index in range(len(self.acoustic.blocks))]
+        # As `ContourNet.pool` has them: mean and maximum of each stage, and segments of the last.
+        pooled = [np.full(2 * width, stage) for stage, width in enumerate(widths)]
+        pooled.append(np.full(self.acoustic.n_pooled - 2 * sum(widths), len(widths) - 1))
+        mixed = np.repeat(np.tile(np.arange(len(widths)), self.N_KINDS), N_MIXTURES * N_POOLED)
+        stages = np.concatenate([np.tile(np.concatenate(pooled), self.n_waveforms), mixed])
+        return {f"stage {stage + 1}": np.flatnonzero(stages == stage) for stage in range(len(widths))}
 
     def blocks(self):
         """Return the plain and the mixed part of the embedding, each a view to the mapping."""

@@ -106,6 +106,11 @@ class PlaybackView(View):
         apart = {f"playback {kind}": slice(i * size, (i + 1) * size) for i, kind in enumerate(kinds)}
         return {"playback": slice(0, self.n_features)} | apart
 
+    def layers(self):
+        """Return which embedding values come from the filters at which octave, see `View.layers`."""
+        columns = np.arange(self.n_features).reshape(self.N_KINDS, self.pooling.kernels.shape[1], -1)
+        return {f"octave {octave}": columns[:, octave].ravel() for octave in range(columns.shape[1])}
+
     def embed(self, waveforms):
         """Return the pooled answers of the filters: (B, G, S) to (B, D)."""
         return self.pooling(waveforms.unflatten(1, (self.N_KINDS, -1)))

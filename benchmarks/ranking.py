@@ -1,4 +1,4 @@
-"""How well do criteria for the choice of a source predict the order of the sources' accuracies?
+"""Measure how well criteria for the choice of a source predict the order of the sources' accuracies.
 
 python benchmarks/ranking.py --data-dir FOLDER [--docs]
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.inspection.cases import name_of, on_time_axis, one_case, sounding_view
-from v2s_sklearn.inspection.drawing import class_colours, colour_bar, draw_series, legend_outside, make_axes
+from v2s_sklearn.inspection.drawing import PALETTE, class_colours, colour_bar, draw_series, legend_outside, make_axes
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 from v2s_sklearn.threads import one_thread
 
@@ -107,10 +107,10 @@ class AttentionDisplay:
         colours = class_colours(len(self.weights))
         for number, (row, colour) in enumerate(zip(self.weights, colours, strict=True)):
             weights.step(np.arange(len(row)), row, where="mid", color=colour, linewidth=1.2, label=f"waveform {number}")
-        if len(self.weights) > len(colours) or len(self.weights) > 8:
+        if len(self.weights) > len(PALETTE):
             colour_bar(weights, len(self.weights) - 1, "waveform")
         elif len(self.weights) > 1:
-            legend_outside(weights, fontsize="small")
-        weights.set(ylabel="attention weight", xlabel="time point", ylim=(0, None))
+            legend_outside(weights)
+        weights.set(ylabel="attention weight", xlabel="time point", ylim=(0, 1.08 * self.weights.max()))
         self.ax_, self.figure_ = axes, series.figure
         return self

@@ -55,9 +55,16 @@ def class_colours(n_classes):
     return list(pyplot().get_cmap(COLORMAP)(np.linspace(0, 1, n_classes)))
 
 
-def legend_outside(ax, **kwargs):
-    """Draw a legend to the right of the axes, where it covers no data."""
-    return ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, borderaxespad=0.2, **kwargs)
+def legend_outside(ax, where="right", **kwargs):
+    """Draw a legend to the right of the axes or above them, where it covers no data; its lines are thick enough."""
+    place = {
+        "right": {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)},
+        "above": {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2},
+    }[where]
+    legend = ax.legend(frameon=False, borderaxespad=0.2, fontsize="small", **place, **kwargs)
+    for line in legend.get_lines():
+        line.set_linewidth(2)
+    return legend
 
 
 def draw_series(ax, series, *, xlabel="time point"):
@@ -69,7 +76,7 @@ def draw_series(ax, series, *, xlabel="time point"):
     ax.set(ylabel="series", xlabel=xlabel)
     ax.margins(x=0.01)
     if 1 < n_channels <= len(PALETTE):
-        legend_outside(ax, fontsize="small")
+        legend_outside(ax)
     elif n_channels > 1:
         colour_bar(ax, n_channels - 1, "channel")
 

@@ -74,7 +74,7 @@ def importance(clf, X, y=None, *, windows=None, background=None, random_state=0)
     (2, 1, 150)
     """
     check_is_fitted(clf)
-    cases, equal = _cases(X)
+    cases, form = _cases(X)
     background = _background(clf, background, cases[0].shape[0])
     columns = _columns(clf, y, X, len(cases))
     longest = max(case.shape[1] for case in cases)
@@ -86,34 +86,35 @@ def importance(clf, X, y=None, *, windows=None, background=None, random_state=0)
     offsets = [random_state.randint(max(1, int(STEP * length))) for length in windows]
 
     plans = [_windows_of(case.shape[1], windows, offsets) for case in cases]
-    whole = _log_probabilities(clf, cases, columns, equal)
+    whole = _log_probabilities(clf, form(cases), columns)
     sums, counts = [np.zeros(case.shape) for case in cases], [np.zeros(case.shape[1]) for case in cases]
     for block in _blocks(plans, cases[0].shape[0]):
         copies = [cases[row].copy() for row, *_ in block]
         for copy, (_, channel, window) in zip(copies, block, strict=True):
             copy[channel, window] = background[channel]
-        heard = _log_probabilities(clf, copies, columns[[row for row, *_ in block]], equal)
+        heard = _log_probabilities(clf, form(copies), columns[[row for row, *_ in block]])
         for (row, channel, window), value in zip(block, heard, strict=True):
             sums[row][channel, window] += whole[row] - value
             counts[row][window] += channel == 0
     found = [total / count for total, count in zip(sums, counts, strict=True)]
-    return np.stack(found) if equal else found
+    return found if form is list else np.stack(found)
 
 
 def _cases(X):
-    """Return the series as a list of float arrays (C, T_i), and whether X is an array."""
-    equal = hasattr(X, "ndim") and getattr(X, "dtype", None) != object
-    if equal and X.ndim not in (2, 3):
-        raise InvalidSeriesError(
-            f"X has shape {X.shape}; needed are series (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints). "
-            "Of one series make X[None]."
-        )
-    cases = [np.array(case, dtype=np.float64, ndmin=2) for case in np.asarray(X)] if equal else None
-    if cases is None:
-        cases = [np.array(case, dtype=np.float64, ndmin=2) for case in X]
+    """Return the series as a list of float arrays (C, T_i), and a function that gives them the form of X again."""
+    form = list
+    if hasattr(X, "ndim"):
+        X = np.asarray(X)
+        if X.ndim not in (2, 3):
+            raise InvalidSeriesError(
+                f"X has shape {X.shape}; needed are series (n_cases, n_timepoints) or (n_cases, n_channels, "
+                "n_timepoints). Of one series make X[None]."
+            )
+        form = np.stack if X.ndim == 3 else np.concatenate
+    cases = [np.array(case, dtype=np.float64, ndmin=2) for case in X]
     if not cases or any(case.ndim != 2 or case.size == 0 for case in cases):
         raise InvalidSeriesError("X has no series, or one without values; needed is a collection of time series.")
-    return cases, equal
+    return cases, form
 
 
 def _background(clf, background, n_channels):
@@ -172,7 +173,7 @@ def _blocks(plans, n_channels):
         yield block
 
 
-def _log_probabilities(clf, cases, columns, equal):
+def _log_probabilities(clf, X, columns):
     """Return the log-probability of each case's class, (N,)."""
-    probabilities = clf.predict_proba(np.stack(cases) if equal else cases)
-    return np.log(np.maximum(probabilities[np.arange(len(cases)), columns], LEAST_PROBABILITY))
+    probabilities = clf.predict_proba(X)
+    return np.log(np.maximum(probabilities[np.arange(len(columns)), columns], LEAST_PROBABILITY))

@@ -107,7 +107,7 @@ class LabelMappingDisplay:
         n_classes, n_words = len(self.words), max(map(len, self.words))
         per_row = min(n_classes, 8)
         n_rows = -(-n_classes // per_row)
-        axes = make_axes(ax, 1, size=(0.6 + 1.15 * per_row, 0.4 + n_rows * (0.5 + 0.2 * n_words)))[:, 0]
+        axes = make_axes(ax, 1, size=(max(3.6, 0.6 + 1.15 * per_row), 0.4 + n_rows * (0.5 + 0.2 * n_words)))[:, 0]
         (one,) = axes
         height = n_words + 2.2
         for number, (label, words) in enumerate(zip(self.classes, self.words, strict=True)):
@@ -116,7 +116,8 @@ class LabelMappingDisplay:
             one.text(left + 0.5, top + 0.6, short(label, 11), color="white", ha="center", va="center", fontsize=9)
             for row, word in enumerate(words):
                 one.text(left + 0.5, top + 1.8 + row, short(word, 16), ha="center", va="center", fontsize=8)
-        one.set(xlim=(0, per_row), ylim=(n_rows * height, -0.2), title="spoken words that stand for each class")
+        one.set(xlim=(0, per_row), ylim=(n_rows * height, -0.2))
+        one.set_title("spoken words that stand for each class", fontsize="medium")
         one.set_axis_off()
         return axes
 
@@ -131,6 +132,7 @@ class LabelMappingDisplay:
             names = [short(name, 30) for name in shares]
             one.barh(np.arange(len(names)), 100 * np.array(list(shares.values())), color=colour)
             one.set_yticks(np.arange(len(names)), names, fontsize=8)
-            one.set(xlabel="share (%)", title=title, xlim=(0, None))
+            one.set(xlabel="share (%)", xlim=(0, None))
+            one.set_title(title, fontsize="medium")
             one.invert_yaxis()
         return axes

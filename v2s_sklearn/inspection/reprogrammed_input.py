@@ -8,7 +8,7 @@ import torch
 
 from v2s_sklearn.frontend import LogMel, mel_filter_bank_edges
 from v2s_sklearn.inspection.cases import name_of, one_case, points_of_samples, sounding_view
-from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, draw_series, make_axes
+from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, draw_series, legend_outside, make_axes
 from v2s_sklearn.threads import one_thread
 
 
@@ -87,9 +87,7 @@ class ReprogrammedInputDisplay:
     (16000,)
     """
 
-    def __init__(
-        self, series, theta, waveform, points, log_mel, frame_edges, band_edges, sample_rate=16000, title=""
-    ):
+    def __init__(self, series, theta, waveform, points, log_mel, frame_edges, band_edges, sample_rate=16000, title=""):
         self.series = series
         self.theta = theta
         self.waveform = waveform
@@ -167,8 +165,10 @@ class ReprogrammedInputDisplay:
                 waveform.plot(seconds, np.where(mask, self.waveform, np.nan), color=colour, linewidth=0.5, label=label)
         waveform.set(ylabel="waveform\n(full scale 1)", xlabel="time (s)")
         # Above the axes, so that all three time axes have the same width.
-        waveform.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize="small")
-        mesh = log_mel.pcolormesh(self.frame_edges, self.band_edges / 1000, self.log_mel.T, cmap=COLORMAP, rasterized=True)
+        legend_outside(waveform, "above")
+        mesh = log_mel.pcolormesh(
+            self.frame_edges, self.band_edges / 1000, self.log_mel.T, cmap=COLORMAP, rasterized=True
+        )
         log_mel.set(ylabel="frequency (kHz)", xlabel="time (s)")
         for one in (theta, waveform, log_mel):
             one.set_xlim(0, len(self.waveform) / self.sample_rate)

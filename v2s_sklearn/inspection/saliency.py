@@ -266,6 +266,8 @@ class SaliencyDisplay:
         )
         maps.set_yticks(np.arange(n_layers), [short(name, 30) for name in self.maps], fontsize=8)
         maps.set(xlabel="time point")
-        maps.figure.colorbar(image, ax=maps, label="% of the layer's peak", orientation="horizontal", aspect=45, shrink=0.7)
+        maps.figure.colorbar(
+            image, ax=maps, label="% of the layer's peak", orientation="horizontal", aspect=45, shrink=0.7
+        )
         self.ax_, self.figure_ = axes[:, 0], series.figure
         return self

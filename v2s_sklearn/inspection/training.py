@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inspection.drawing import PALETTE, make_axes
+from v2s_sklearn.inspection.drawing import PALETTE, legend_outside, make_axes
 
 METRICS = {"loss": "loss (nats)", "acc": "accuracy", "swd": "sliced Wasserstein\ndistance (nats)"}
 PARTS = {"train": ("training", "-", "o"), "valid": ("validation", "--", "s")}
@@ -70,8 +70,8 @@ class TrainingDisplay:
         epochs = getattr(getattr(clf, "net_", None), "history", None)
         if not epochs:
             raise InvalidParameterError(
-                f"{type(clf).__name__} has no epochs to draw: theta was not trained. Fit with max_epochs of at least 1, "
-                "or V2SClassifier.icml2021()."
+                f"{type(clf).__name__} has no epochs to draw: nothing was trained. Fit with max_epochs of at least 1, or "
+                "take V2SClassifier.icml2021()."
             )
         names = [f"{part}_{metric}" for metric in METRICS for part in PARTS if f"{part}_{metric}" in epochs[-1]]
         return cls({name: epochs[:, name] for name in names}).plot(ax=ax)
@@ -97,6 +97,6 @@ class TrainingDisplay:
             one.set(xlabel="epoch", ylabel=METRICS[metric])
             one.xaxis.get_major_locator().set_params(integer=True)
         if any(name.startswith("valid") for name in self.history):
-            axes[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
+            legend_outside(axes[-1], "above")
         self.ax_, self.figure_ = axes, axes[0].figure
         return self

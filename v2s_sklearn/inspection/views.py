@@ -8,7 +8,7 @@ import torch
 
 from v2s_sklearn.embeddings import STANDARDISED_LIMIT
 from v2s_sklearn.inspection.cases import fitted_views, name_of, one_case
-from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, colour_bar, class_colours, make_axes, short
+from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, class_colours, make_axes, short
 from v2s_sklearn.inspection.reprogrammed_input import log_mel_of, waveforms_of
 from v2s_sklearn.threads import one_thread
 from v2s_sklearn.views import ContourView, PlaybackView
@@ -121,6 +121,8 @@ class ViewsDisplay:
     @staticmethod
     def _plot_heard(ax, title, lines=None, names=None, log_mel=None):
         """Draw waveforms above one another, or the spectrogram of one."""
+        if lines is not None and len(lines) > len(names):
+            title += f" ({len(lines) // len(names)} channels or mixtures of them, a colour each)"
         ax.set_title(title, fontsize="medium")
         if log_mel is not None:
             features, frame_edges, band_edges = log_mel
@@ -136,8 +138,6 @@ class ViewsDisplay:
             ax.plot(0.8 * scaled - kind, color=class_colours(per_kind)[channel], linewidth=0.9)
         ax.set_yticks(0.4 - np.arange(len(names)), names, fontsize=8)
         ax.set(xlabel="sample", xlim=(0, lines.shape[1] - 1), ylim=(0.9 - len(names), 1.0))
-        if per_kind > 1:
-            colour_bar(ax, per_kind - 1, "channel") if per_kind > len(PALETTE) else None
 
 
 def _heard(clf, view, case):

@@ -70,8 +70,8 @@ class TrainingDisplay:
         epochs = getattr(getattr(clf, "net_", None), "history", None)
         if not epochs:
             raise InvalidParameterError(
-                f"{type(clf).__name__} has no epochs to draw: nothing was trained. Fit with max_epochs of at least 1, or "
-                "take V2SClassifier.icml2021()."
+                f"{type(clf).__name__} has no epochs to draw: nothing was trained. Fit with max_epochs of at least 1, "
+                "or take V2SClassifier.icml2021()."
             )
         names = [f"{part}_{metric}" for metric in METRICS for part in PARTS if f"{part}_{metric}" in epochs[-1]]
         return cls({name: epochs[:, name] for name in names}).plot(ax=ax)

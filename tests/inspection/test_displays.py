@@ -234,7 +234,7 @@ def test_words(paper):
 
 def test_words_of_several_sources(gunpoint):
     clf = V2SClassifier(("tiny", "tiny-wave"), reprogramming="pad", mapping="random", random_state=0).fit(*gunpoint[:2])
-    words = sum(LabelMappingDisplay.from_estimator(clf).words, [])
+    words = [word for row in LabelMappingDisplay.from_estimator(clf).words for word in row]
     assert len(set(words)) == 24 and "tiny-wave: word3" in words
 
 

@@ -267,7 +267,7 @@ class SaliencyDisplay:
         maps.set_yticks(np.arange(n_layers), [short(name, 30) for name in self.maps], fontsize=8)
         maps.set(xlabel="time point")
         maps.figure.colorbar(
-            image, ax=maps, label="% of the layer's peak", orientation="horizontal", aspect=45, shrink=0.7
+            image, ax=maps, label="% of the row's peak", orientation="horizontal", aspect=45, shrink=0.7
         )
         self.ax_, self.figure_ = axes[:, 0], series.figure
         return self

@@ -32,7 +32,10 @@ class SeriesScaler:
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (C,)
-        Weighted moments over all cases and time points.
+        What is subtracted and divided by: weighted moments over all cases and time points, 0 and 1 without
+        ``standardize``.
+    training_mean_ : ndarray of shape (C,)
+        Weighted mean of each channel, whether it is subtracted or not.
     mixture_ : ndarray of shape (min(C, max_channels), C)
         What decorrelates the scaled channels, see `decorrelation`, and mixes them.
     """
@@ -57,19 +60,19 @@ class SeriesScaler:
         """
         n_channels = X[0].shape[0]
         self.mean_, self.scale_, self.mixture_ = np.zeros(n_channels), np.ones(n_channels), np.eye(n_channels)
+        weights = np.ones(len(X)) if sample_weight is None else sample_weight
+        weights = weights / (weights * np.array([case.shape[1] for case in X])).sum()
+        self.training_mean_ = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
         if self.standardize:
-            self._standardize(X, sample_weight)
+            self._standardize(X, weights)
         if self.max_channels is not None and n_channels > self.max_channels:
             self.mixture_ = orthonormal_mixture(self.max_channels, n_channels, self.seed) @ self.mixture_
         return self
 
-    def _standardize(self, X, sample_weight):
-        """Take the moments of the channels and what decorrelates them."""
+    def _standardize(self, X, weights):
+        """Take the moments of the channels and what decorrelates them; ``weights`` of a time point of each case."""
         n_channels = X[0].shape[0]
-        weights = np.ones(len(X)) if sample_weight is None else sample_weight
-        n_points = np.array([case.shape[1] for case in X])
-        weights = weights / (weights * n_points).sum()
-        self.mean_ = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
+        self.mean_ = self.training_mean_
         covariance = np.zeros((n_channels, n_channels))
         for weight, case in zip(weights, X, strict=True):
             centred = case - self.mean_[:, None]

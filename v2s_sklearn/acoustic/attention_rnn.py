@@ -87,15 +87,24 @@ class AttentionRNN(AcousticModel):
         yield "lstm1", states1.transpose(1, 2)
         states2 = self._recur(self.lstm2, self.dropout(states1))
         yield "lstm2", states2.transpose(1, 2)
-        query = self.query(states2[:, -1])  # (B, 2H)
-        scores = torch.einsum("bfh,bh->bf", states2, query) / states2.shape[2] ** 0.5
-        attended = torch.einsum("bf,bfh->bh", torch.softmax(scores, dim=1), states2)
+        attended = torch.einsum("bf,bfh->bh", self._weigh(states2), states2)
         yield "attention", attended
         dense = self.dropout(attended)
         for layer in self.dense:
             dense = torch.relu(layer(dense))
         yield "dense", dense
         yield "logits", self.output(dense)
+
+    def _weigh(self, states):
+        """Return the attention weights of the frames: (B, F', 2H) to (B, F')."""
+        query = self.query(states[:, -1])  # (B, 2H)
+        scores = torch.einsum("bfh,bh->bf", states, query) / states.shape[2] ** 0.5
+        return torch.softmax(scores, dim=1)
+
+    def attention(self, waveform):
+        """Return the weight of each frame in the attention head: (B, S) to (B, F')."""
+        layers = dict(self._network().layers(self.frontend(waveform)))
+        return self._weigh(layers["lstm2"].transpose(1, 2))
 
     def _recur(self, lstm, sequence):
         if sequence.requires_grad and sequence.device.type == "cpu" and not lstm.weight_ih_l0.requires_grad:

@@ -99,11 +99,53 @@ class HuggingFaceModel(AcousticModel):
         names = ["embeddings", *(f"layer{index}" for index in range(1, len(over_time)))]
         return dict(zip(names, over_time, strict=True)) | last
 
+    @property
+    def time_axis(self):
+        """The axis of a 2-D convolution's output that is time: AST's patches lie in rows of one frequency."""
+        return 3 if self._is_ast else 2
+
+    def _grid(self, tokens):
+        """Return the patches of AST by frequency and time: (B, 2 + T, ...) to (B, bands, F', ...)."""
+        return tokens[:, 2:].unflatten(1, self.network.base_model.embeddings.get_shape(self.network.config))
+
     def _mean_over_frequency(self, state):
         """Return the patches of AST over time: tokens (B, 2 + T, D), frequency by frequency, to (B, D, F')."""
-        embeddings = self.network.base_model.embeddings
-        grid = state[:, 2:].unflatten(1, embeddings.get_shape(self.network.config))
-        return grid.mean(1).transpose(1, 2)
+        return self._grid(state).mean(1).transpose(1, 2)
+
+    def attention(self, waveform):
+        """Return how much the last layer attends to each frame: (B, S) to (B, F'), of sum 1.
+
+        The mean over its heads and over the tokens that attend; of AST over those that its head reads, of whose
+        attention the part on the patches is taken. A sum over overlapping frequency bands of patches.
+
+        Raises
+        ------
+        InvalidParameterError
+            If this kind of model does not give its attention weights.
+        """
+        weights = self._in_parts(self._received, waveform)
+        return weights / weights.sum(1, keepdim=True)
+
+    def _received(self, waveform):
+        features = self.frontend(waveform)
+        network = self.network.base_model if self._is_ast else self.network
+        if not self._is_ast and features.ndim == 3:
+            features = features.transpose(1, 2)  # Whisper's (B, M, F)
+        chosen = self.network.config._attn_implementation
+        try:
+            with _undisturbed():
+                self.network.set_attn_implementation("eager")  # others do not give the weights
+            attentions = network(features, output_attentions=True, return_dict=True).attentions
+        finally:
+            with _undisturbed():
+                self.network.set_attn_implementation(chosen)
+        if not attentions or attentions[-1] is None:
+            raise InvalidParameterError(
+                f"A {self.network.config.model_type} model of transformers does not give its attention weights. Take "
+                "another one, or 'v2sa'."
+            )
+        last = attentions[-1].mean(1)  # (B, tokens, tokens)
+        return self._grid(last[:, :2].mean(1)).sum(1) if self._is_ast else last.mean(1)
 
     def _network(self):
         # transformers hangs hooks on its modules, which a twin would share and call twice.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.folding import fold
+from v2s_sklearn.errors import InvalidParameterError
 
 N_SEGMENTS = 8
 
@@ -100,6 +101,8 @@ class AcousticModel(nn.Module):
 
     filters = None
     embedded_layers = None
+    #: The axis of a 2-D convolution's output (B, D, ., .) that is time.
+    time_axis = 2
     _folded = None
 
     def __init__(self, source_labels, frontend, sample_rate=16000, n_samples=16000):
@@ -182,6 +185,19 @@ class AcousticModel(nn.Module):
             if layers is not None and len(pooled) == len(set(layers)):
                 break
         return torch.cat([pooled[name] for name in layers or pooled], dim=1)
+
+    def attention(self, waveform):
+        """Return how much the network attends to each frame: (B, S) to (B, F'), of sum 1.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it has no attention.
+        """
+        raise InvalidParameterError(
+            f"{self.source.name if self.source else type(self).__name__!r} has no attention. Take a source that has: "
+            "'v2sa', 'v2su', or a transformer, 'hf:...'."
+        )
 
     def _network(self):
         """Return what computes the layers: this model, or, while it is frozen, its faster twin."""

@@ -154,6 +154,8 @@ class VisionModel(AcousticModel):
         See `load_torchvision`.
     """
 
+    time_axis = 3  # the image's columns
+
     def __init__(self, network, source_labels=None, sample_rate=16000, n_samples=16000, frontend=None):
         options = {}
         if isinstance(network, str):

@@ -4,7 +4,6 @@ Shape legend: N clips, S waveform samples, F frames, M mel bands.
 """
 
 import csv
-import importlib
 import io
 from math import gcd
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy as np
 import torch
 from scipy.signal import resample_poly
 
-from v2s_sklearn.errors import MissingDependencyError, SpeechDataError
+from v2s_sklearn.errors import SpeechDataError
 from v2s_sklearn.frontend import INT16_FULL_SCALE
+from v2s_sklearn.optional import import_optional
 
 IMAGE_FILE = "gsc_v002_logmel.parquet"
 # image = IMAGE_SLOPE * log(E + 300) + IMAGE_OFFSET. Set by hand between fits at log offsets of 100 and 1000; the
@@ -24,12 +24,7 @@ IMAGE_SLOPE, IMAGE_OFFSET = 9.70, -55.0
 
 
 def _require(module):
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Pretraining needs {module.split('.')[0]}, which is not installed: pip install 'v2s-sklearn[pretrain]'."
-        ) from error
+    return import_optional(module, "pretrain", "Pretraining")
 
 
 def _check_files(folder, *names):

@@ -10,7 +10,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.contour import stretch as shorten
 from v2s_sklearn.arrays import ArrayModule
-from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
+from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, stretch
 
@@ -102,6 +102,7 @@ class ContourView(View):
 
     options = ("max_sounded", "seed")
     needs = "mapping='ridge' and a source trained on contours, like 'v2sc'"
+    names_words = False
     MAX_POINTS = 3000
     # Statistics and mixtures are fitted to so many of the training series at most.
     N_CASES = 256
@@ -154,6 +155,17 @@ class ContourView(View):
                 heard = getattr(self, f"kernel{length}_{index}") @ stage.flatten(1, 2)
                 parts.append(shares_and_wins(heard, getattr(self, f"level{length}_{index}")))
         return torch.cat(parts, dim=1)
+
+    def layers(self):
+        """Return which embedding values come from which stage, see `View.layers`."""
+        widths = [self.acoustic.blocks[index][0].first.out_channels for index in range(len(self.acoustic.blocks))]
+        # As `ContourNet.pool` has them: mean and maximum of each stage, and segments of the last.
+        pooled = [np.full(2 * width, stage) for stage, width in enumerate(widths)]
+        pooled.append(np.full(self.acoustic.n_pooled - 2 * sum(widths), len(widths) - 1))
+        mixed = np.repeat(np.arange(len(widths)), N_MIXTURES * N_POOLED)
+        stages = np.concatenate([np.tile(np.concatenate(pooled), self.n_waveforms), mixed])
+        stages = np.tile(stages, len(self.transformation.lengths))
+        return {f"stage {stage + 1}": np.flatnonzero(stages == stage) for stage in range(len(widths))}
 
     def blocks(self):
         """Return the plain and the mixed part of the embedding at each length, each a view to the mapping."""

@@ -222,6 +222,11 @@ class ModulationView(View):
         apart = {f"voice {number}": slice(number * size, (number + 1) * size) for number in range(n_voices)}
         return {"modulation": slice(0, n_voices * size)} | apart
 
+    def time_points(self, n_points):
+        """Return which time point each sample plays, see `View.time_points`: the series fills each equal part."""
+        n_samples, n_replicates = self.transformation.n_samples, self.transformation.n_replicates
+        return np.tile(np.linspace(0, n_points - 1, -(-n_samples // n_replicates)), n_replicates)[:n_samples]
+
     @classmethod
     def max_points(cls, acoustic, n_channels):
         """Return how many time points of a series fit."""

@@ -124,6 +124,13 @@ class PadView(View):
         features = padded_features(self.transformation, *inputs, acoustic.frontend, self.frames, spectra)
         return acoustic.classify(features)
 
+    @torch.no_grad()
+    def time_points(self, n_points):
+        """Return which time point each sample plays, see `View.time_points`; NaN where theta stands."""
+        points = torch.arange(float(n_points)).expand(1, self._shape[0], n_points)
+        padded, mask = self.transformation.pad(points, torch.tensor([n_points]))
+        return padded.masked_fill(mask > 0, torch.nan)[0].double().numpy()
+
     @classmethod
     def max_points(cls, acoustic, n_channels):
         """Return how many time points of a series fit; half of the window is left to theta."""

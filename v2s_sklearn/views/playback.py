@@ -70,6 +70,7 @@ class PlaybackView(View):
 
     options = ("seed",)
     needs = "mapping='ridge' and a source with filters on the raw waveform, like 'wav2vec'"
+    names_words = False
     MAX_POINTS = 3000
     # The pooling is fitted to so many of the training series at most.
     N_CASES = 64
@@ -104,6 +105,11 @@ class PlaybackView(View):
         kinds = ("series", "differences", "running sum", "spectrum")
         apart = {f"playback {kind}": slice(i * size, (i + 1) * size) for i, kind in enumerate(kinds)}
         return {"playback": slice(0, self.n_features)} | apart
+
+    def layers(self):
+        """Return which embedding values come from the filters at which octave, see `View.layers`."""
+        columns = np.arange(self.n_features).reshape(self.N_KINDS, self.pooling.kernels.shape[1], -1)
+        return {f"octave {octave}": columns[:, octave].ravel() for octave in range(columns.shape[1])}
 
     def embed(self, waveforms):
         """Return the pooled answers of the filters: (B, G, S) to (B, D)."""

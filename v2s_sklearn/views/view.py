@@ -7,6 +7,7 @@ K source classes.
 import numpy as np
 import torch
 
+from v2s_sklearn.acoustic.interface import pool_over_time
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.operations import count_flops
@@ -43,6 +44,8 @@ class View(ArrayModule):
     options = ()
     #: What it needs of mapping and source, for the error where it has not got it.
     needs = "nothing"
+    #: Whether the source hears waveforms whole and names its classes, so that `source_logits` means something.
+    names_words = True
 
     def __init__(self, acoustic, transformation):
         super().__init__()
@@ -124,6 +127,24 @@ class View(ArrayModule):
         """Return arrays as tensors on the device of theta."""
         device = next(self.transformation.parameters()).device
         return torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
+
+    @torch.no_grad()
+    def layers(self):
+        """Return which embedding values come from which layer of the source: a dict of name to indices."""
+        acoustic, silence = self.acoustic, self._silence()
+        activations = acoustic.activations(acoustic.frontend(silence[0, :1]))
+        names = acoustic.embedded_layers or [name for name in activations if name != "logits"]
+        sizes = [pool_over_time(activations[name]).shape[1] for name in names]
+        columns = np.arange(silence.shape[1] * sum(sizes)).reshape(silence.shape[1], -1)
+        parts = np.split(columns, np.cumsum(sizes)[:-1], axis=1)
+        return {name: part.ravel() for name, part in zip(names, parts, strict=True)}
+
+    def time_points(self, n_points):
+        """Return which time point of a series of ``n_points`` each sample of a waveform plays: floats (S,).
+
+        NaN where none does. Here the series is stretched over the waveform.
+        """
+        return np.linspace(0, n_points - 1, self._silence().shape[2])
 
     def embed(self, waveforms):
         """Return the embedding of the waveforms of each case: (B, G, S) to (B, D)."""

@@ -135,8 +135,9 @@ class ReprogrammedInputDisplay:
         title = name_of(view)
         if isinstance(theta, dict):
             voice = waveform // (len(waveforms) // len(theta["carrier"]))
+            sounded = "differences, " if view.transformation.orders[voice] else ""
             title += (
-                f", voice {voice}: carrier {theta['carrier'][voice]:.0f} Hz, deviation {theta['deviation'][voice]:.0f} "
+                f", voice {voice}: {sounded}carrier {theta['carrier'][voice]:.0f} Hz, deviation {theta['deviation'][voice]:.0f} "
                 f"Hz, loudness {theta['loudness'][voice]:.2f} nats a unit"
             )
             theta = theta["additive"]

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inference import BLOCK_CASES, compute, in_blocks
 from v2s_sklearn.inspection.drawing import MARKERS, PALETTE, class_colours, colour_bar, legend_outside, make_axes, short
-from v2s_sklearn.network import cases_heard
+from v2s_sklearn.network import CHUNK_WAVEFORMS
 from v2s_sklearn.threads import one_thread
 from v2s_sklearn.views.pad import PadReprogram
 
@@ -156,7 +156,7 @@ def _representations(clf):
     device = next(network.parameters()).device
     views = list(getattr(network, "views", ()))
 
-    def function(compute_values, chunk_cases=cases_heard(1)):
+    def function(compute_values, chunk_cases=CHUNK_WAVEFORMS):
         return lambda data: compute(compute_values, data, chunk_cases, device, clf._n_jobs)
 
     acoustics = [view.acoustic for view in views] or [clf.acoustic_model_]

@@ -39,7 +39,7 @@ def main():
     default = V2SClassifier(random_state=0).fit(X, y)
     save(ReprogrammedInputDisplay.from_estimator(default, X[0]), "reprogrammed-input")
     save(AttentionDisplay.from_estimator(default, X[0]), "attention")
-    save(SaliencyDisplay.from_estimator(default, X[0], y[0]), "saliency")
+    save(SaliencyDisplay.from_estimator(default, X[0], y[0], source="v2sc"), "saliency")
     save(LabelMappingDisplay.from_estimator(default), "shares")
     save(EmbeddingDisplay.from_estimator(default, X, y), "embedding")
     save(EmbeddingDisplay.from_estimator(default, X, y, n_components=3), "embedding-3d")

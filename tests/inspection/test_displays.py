@@ -244,7 +244,13 @@ def test_shares_of_views_and_layers(default, multivariate):
         assert set(display.view_shares) == set(clf.net_.module_.mapping.group_names)
         np.testing.assert_allclose(sum(display.view_shares.values()), 1)
         np.testing.assert_allclose(sum(display.layer_shares.values()), 1)
-        assert {"v2sa: conv", "v2sa: lstm1", "wav2vec: octave 0", "v2sc: stage 4"} <= display.layer_shares.keys()
+        assert {
+            "v2sa: conv",
+            "v2sa: lstm1",
+            "v2st: stem",
+            "wav2vec: octave 0",
+            "v2sc: stage 4",
+        } <= display.layer_shares.keys()
 
 
 def test_layers_are_where_the_views_say(default, multivariate):

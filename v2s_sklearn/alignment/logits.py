@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.acoustic.storage import write_atomically
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
-from v2s_sklearn.inference import chunk_size, compute, in_blocks
+from v2s_sklearn.inference import compute, in_blocks
+from v2s_sklearn.network import cases_heard
 from v2s_sklearn.threads import one_thread
 
 LOGITS_DIR = Path(__file__).parent / "source_logits"
@@ -118,7 +119,7 @@ def logits_of_view(view, data, n_jobs=None):
         return view.source_logits(view.waveforms(series, lengths))
 
     device = next(view.transformation.parameters()).device
-    return compute(logits, data, chunk_size(view.n_waveforms), device, n_jobs)
+    return compute(logits, data, cases_heard(view.n_waveforms), device, n_jobs)
 
 
 @one_thread()

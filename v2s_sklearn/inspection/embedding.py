@@ -11,8 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inference import BLOCK_CASES, chunk_size, compute, in_blocks
+from v2s_sklearn.inference import BLOCK_CASES, compute, in_blocks
 from v2s_sklearn.inspection.drawing import MARKERS, PALETTE, class_colours, colour_bar, legend_outside, make_axes, short
+from v2s_sklearn.network import CHUNK_WAVEFORMS
 from v2s_sklearn.threads import one_thread
 from v2s_sklearn.views.pad import PadReprogram
 
@@ -155,8 +156,8 @@ def _representations(clf):
     device = next(network.parameters()).device
     views = list(getattr(network, "views", ()))
 
-    def function(compute_values, n_waveforms):
-        return lambda data: compute(compute_values, data, chunk_size(n_waveforms), device, clf._n_jobs)
+    def function(compute_values, chunk_cases=CHUNK_WAVEFORMS):
+        return lambda data: compute(compute_values, data, chunk_cases, device, clf._n_jobs)
 
     acoustics = [view.acoustic for view in views] or [clf.acoustic_model_]
     acoustics = [acoustic.full_rate or acoustic for acoustic in acoustics]
@@ -171,10 +172,10 @@ def _representations(clf):
         return torch.cat(logits, dim=1)
 
     if not views:
-        after = function(lambda series, lengths: network.embed(network.padding(series, lengths).squeeze(1)), 1)
-        return {"before fine-tuning": function(padded, 1), "after fine-tuning": after}
+        after = function(lambda series, lengths: network.embed(network.padding(series, lengths).squeeze(1)))
+        return {"before fine-tuning": function(padded), "after fine-tuning": after}
     heard = network.embed if network.mapping.takes == "embeddings" else network.source_logits
-    return {"before reprogramming": function(padded, 1), "after reprogramming": function(heard, network.n_waveforms)}
+    return {"before reprogramming": function(padded), "after reprogramming": function(heard, network.chunk_cases)}
 
 
 def _fitting(series, lengths, padding):

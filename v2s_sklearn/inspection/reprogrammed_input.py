@@ -135,10 +135,9 @@ class ReprogrammedInputDisplay:
         title = name_of(view)
         if isinstance(theta, dict):
             voice = waveform // (len(waveforms) // len(theta["carrier"]))
-            title += (
-                f", voice {voice}: carrier {theta['carrier'][voice]:.0f} Hz, deviation {theta['deviation'][voice]:.0f} "
-                f"Hz, loudness {theta['loudness'][voice]:.2f} nats a unit"
-            )
+            carrier, deviation, loudness = (theta[name][voice] for name in ("carrier", "deviation", "loudness"))
+            title += f", voice {voice}{' of the differences' if view.transformation.orders[voice] else ''}: carrier "
+            title += f"{carrier:.0f} Hz, deviation {deviation:.0f} Hz, loudness {loudness:.2f} nats"
             theta = theta["additive"]
         log_mel = log_mel_of(view.acoustic, waveforms[waveform])
         rate = view.acoustic.sample_rate

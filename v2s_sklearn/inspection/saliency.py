@@ -9,15 +9,13 @@ from contextlib import ExitStack
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inspection.cases import fitted_views, name_of, on_time_axis, one_case, points_of_samples
+from v2s_sklearn.inspection.cases import choose_view, fitted_views, name_of, on_time_axis, one_case, points_of_samples
 from v2s_sklearn.inspection.drawing import COLORMAP, draw_series, make_axes, short
+from v2s_sklearn.network import cases_heard
 from v2s_sklearn.threads import one_thread
-
-BLOCK_CASES = 16
 
 
 @one_thread()
@@ -80,16 +78,21 @@ def class_activation_maps(clf, X, y=None, *, n_steps=8):
     network, convolutions = _with_private_sources(clf.net_.module_)
     baseline = np.broadcast_to(clf.scaler_.training_mean_[:, None], X.shape[1:])
     maps = {}
-    for start in range(0, len(X), BLOCK_CASES):
-        rows = slice(start, start + BLOCK_CASES)
+    # No more than a model hears at a time, so that each of its layers is computed once for all of them.
+    n_block = min(cases_heard(view.n_waveforms) for view in views)
+    for start in range(0, len(X), n_block):
+        rows = slice(start, start + n_block)
         steps = [
             clf.scaler_.transform(baseline + share * (X[rows] - baseline)) for share in np.linspace(0, 1, n_steps + 1)
         ]
         points = [points_of_samples(view, int(steps[0]["lengths"][0]), X.shape[2]) for view in views]
         found = _conductance(network, convolutions, steps, columns[rows])
-        for (number, layer), frames in found.items():
+        block = {}
+        for (number, layer, _), frames in found.items():
             name = f"{name_of(views[number])}: {layer}"
-            maps.setdefault(name, []).append(on_time_axis(frames, points[number], X.shape[2]))
+            block[name] = block.get(name, 0) + on_time_axis(frames, points[number], X.shape[2])
+        for name, values in block.items():
+            maps.setdefault(name, []).append(values)
     if not maps:
         raise InvalidParameterError(
             f"No convolution of {', '.join(map(name_of, views))} is reached by a gradient of the class. Take a source "
@@ -134,7 +137,10 @@ def _with_private_sources(network):
 
 
 def _conductance(network, convolutions, steps, columns):
-    """Return the maps of a block of cases: a dict of (view, layer) to (N, F')."""
+    """Return the maps of a block of cases: a dict of (view, layer, how many times before) to (N, F').
+
+    A layer is computed several times where a source hears contours of several lengths.
+    """
     maps, before = {}, None
     for step in steps:
         now = _activations_and_gradients(network, convolutions, step, columns)
@@ -156,8 +162,9 @@ def _activations_and_gradients(network, convolutions, data, columns):
     with ExitStack() as stack, torch.enable_grad():
         for number, name, module, time_axis in convolutions:
 
-            def keep(module, inputs, output, key=(number, name), time_axis=time_axis):
-                outputs[key] = (output, time_axis)
+            def keep(module, inputs, output, number=number, name=name, time_axis=time_axis):
+                times = sum(key[:2] == (number, name) for key in outputs)
+                outputs[number, name, times] = (output, time_axis)
 
             stack.callback(module.register_forward_hook(keep).remove)
         answers = network(**{name: torch.as_tensor(values).to(device) for name, values in data.items()})
@@ -206,7 +213,7 @@ class SaliencyDisplay:
         self.title = title
 
     @classmethod
-    def from_estimator(cls, clf, x, y=None, *, n_steps=8, ax=None):
+    def from_estimator(cls, clf, x, y=None, *, source=None, n_steps=8, ax=None):
         """Draw the class activation maps of one series.
 
         Parameters
@@ -216,6 +223,8 @@ class SaliencyDisplay:
         x : array of shape (T,) or (C, T)
         y : label, optional
             The class to explain; by default what is predicted.
+        source : str, optional
+            Name of the acoustic model whose layers are drawn; by default of all.
         n_steps : int, default=8
             See `class_activation_maps`.
         ax : Axes or array of 2 Axes, optional
@@ -233,12 +242,13 @@ class SaliencyDisplay:
         InvalidSeriesError
             If x does not fit the estimator.
         """
-        check_is_fitted(clf)
-        fitted_views(clf)
+        views = fitted_views(clf)
+        if source is not None:
+            choose_view(views, source, "", "Take one of these.")
         case = one_case(clf, x)
         label = clf.predict([case])[0] if y is None else y
         maps = class_activation_maps(clf, [case], [label], n_steps=n_steps)
-        maps = {layer: values[0] for layer, values in maps.items()}
+        maps = {layer: values[0] for layer, values in maps.items() if source is None or layer.startswith(f"{source}: ")}
         return cls(case, maps, f"what speaks for class {short(label)}").plot(ax=ax)
 
     def plot(self, ax=None):

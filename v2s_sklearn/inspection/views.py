@@ -17,7 +17,7 @@ from v2s_sklearn.views import ContourView, PlaybackView
 N_BARS = 8
 KINDS = {
     PlaybackView: ("series", "differences", "running sum", "log spectrum"),
-    ContourView: ("by itself", "by the training set"),
+    ContourView: ("contour",),
 }
 
 
@@ -48,7 +48,7 @@ class ViewsDisplay:
     >>> X, y = load_gunpoint(split="train")
     >>> clf = V2SClassifier(random_state=0).fit(X, y)
     >>> [view["title"] for view in ViewsDisplay.from_estimator(clf, X[0]).heard]
-    ['v2sa: modulation', 'wav2vec: playback', 'v2sc: contour']
+    ['v2sa: modulation', 'v2st: modulation', 'wav2vec: playback', 'v2sc: contour']
     """
 
     def __init__(self, heard, said, unit, title=""):

@@ -162,9 +162,9 @@ class ContourView(View):
         # As `ContourNet.pool` has them: mean and maximum of each stage, and segments of the last.
         pooled = [np.full(2 * width, stage) for stage, width in enumerate(widths)]
         pooled.append(np.full(self.acoustic.n_pooled - 2 * sum(widths), len(widths) - 1))
+        plain = np.tile(np.concatenate(pooled), self.n_waveforms)
         mixed = np.repeat(np.arange(len(widths)), N_MIXTURES * N_POOLED)
-        stages = np.concatenate([np.tile(np.concatenate(pooled), self.n_waveforms), mixed])
-        stages = np.tile(stages, len(self.transformation.lengths))
+        stages = np.tile(np.concatenate([plain, mixed]), len(self.transformation.lengths))
         return {f"stage {stage + 1}": np.flatnonzero(stages == stage) for stage in range(len(widths))}
 
     def blocks(self):

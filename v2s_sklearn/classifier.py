@@ -6,11 +6,11 @@ Shape legend: N cases, C channels, T time points, S waveform samples, K source c
 from numbers import Real
 
 import numpy as np
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
     compute_source_probabilities,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from torch import nn
@@ -16,6 +15,7 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import predict_proba, resolve_device
 from v2s_sklearn.scaling import SeriesScaler

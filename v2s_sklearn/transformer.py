@@ -3,10 +3,10 @@
 Shape legend: N cases, C channels, T time points.
 """
 
-from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel

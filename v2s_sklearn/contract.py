@@ -30,11 +30,13 @@ from sklearn.utils.validation import (
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.checks import check_labels, class_weights, naming
 from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError
+from v2s_sklearn.scaling import LIMIT
 from v2s_sklearn.tables import (
     align,
     as_float64,
     case_ids,
     check_finite,
+    check_size,
     convert_list,
     convert_long_frame,
     is_list,
@@ -126,6 +128,8 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             X = convert_list(X)
         else:
             X = self._check_array(X, store_metadata)
+        if not self.standardize:
+            check_size(X, LIMIT)
         X = super()._preprocess_collection(X, store_metadata=store_metadata)
         if store_metadata and not self.metadata_["unequal_length"]:
             self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]

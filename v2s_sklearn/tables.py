@@ -87,6 +87,17 @@ def check_finite(values, name):
         raise InvalidSeriesError(f"{name} contains NaN or infinity. Fill or interpolate missing values before.")
 
 
+def check_size(X, limit):
+    """Raise an error that names the first series with values beyond plus or minus ``limit``."""
+    for index, case in enumerate(X):
+        largest = np.abs(case).max()
+        if largest > limit:
+            raise InvalidSeriesError(
+                f"Series {index} of X has values of size {largest:.3g}; with standardize=False at most {limit:g} can "
+                "be heard. Rescale X, or set standardize=True."
+            )
+
+
 def convert_list(X):
     """Return a list of series as float64 arrays: (N, C, T), or a list of (C, T_i) where lengths differ.
 

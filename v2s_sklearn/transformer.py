@@ -11,7 +11,7 @@ from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.settings import own_settings
 from v2s_sklearn.views import plan_views
 
 
@@ -69,7 +69,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.n_jobs = n_jobs
         super().__init__()
 
-    @one_thread()
+    @own_settings()
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
@@ -88,7 +88,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
         self._n_features_out = sum(view.n_features for view in self._network.views)
 
-    @one_thread()
+    @own_settings()
     def _transform(self, X, y=None):
         device = next(self._network.parameters()).device
 

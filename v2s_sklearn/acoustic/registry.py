@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import torch
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+from v2s_sklearn.settings import own_settings
 
 # Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
 # The modules need optional dependencies, so each is imported at its first use.
@@ -21,6 +23,16 @@ LOADERS = {
 _FACTORIES = {}
 _LOADED = {}
 _LOCK = threading.RLock()
+
+
+def _new_lock():
+    """Start a forked child, which may have been given a closed lock."""
+    global _LOCK
+    _LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 class ModelReference(NamedTuple):
@@ -147,7 +159,8 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
     with _LOCK:
         key = (name, str(torch.device(device)))
         if key not in _LOADED:
-            _LOADED[key] = _load(name).to(device).freeze()
+            with own_settings():
+                _LOADED[key] = _load(name).to(device).freeze()
         model = _LOADED[key]
     found = model.source[1]
     if sha256 is not None and found != sha256:
@@ -198,7 +211,7 @@ def _load(name):
         prefix, _, reference = name.partition(":")
         module, function = LOADERS[prefix]
         model, digest = getattr(importlib.import_module(module), function)(reference)
-    elif Path(name).suffix == ".safetensors" or Path(name).is_file():
+    elif Path(name).suffix == ".safetensors" or os.path.isfile(name):
         model, digest = load_weights(name)
     else:
         names = list_acoustic_models()

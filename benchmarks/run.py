@@ -37,6 +37,13 @@ def v2s(seed):
     return V2SClassifier(random_state=seed)
 
 
+def v2s_fast(seed):
+    """Return our cheap preset."""
+    from v2s_sklearn import V2SClassifier
+
+    return V2SClassifier.fast(random_state=seed)
+
+
 def v2s_paper(seed):
     """Return the published method."""
     from v2s_sklearn import V2SClassifier
@@ -81,6 +88,7 @@ def nearest_neighbour_dtw(seed):
 
 CLASSIFIERS = {
     "V2S": v2s,
+    "V2S-fast": v2s_fast,
     "V2S-ICML2021": v2s_paper,
     "MiniRocket": mini_rocket,
     "MultiRocketHydra": multi_rocket_hydra,

@@ -8,7 +8,7 @@ import torch
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.views import VIEWS, ContourView, ModulationView, PadView, PlaybackView, plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, VIEWS, ContourView, ModulationView, PadView, PlaybackView, plan_views
 
 KINDS = {"contour": "v2sc", "playback": "wav2vec", "modulation": "v2sa", "pad": "v2st"}
 
@@ -57,7 +57,7 @@ def test_features_do_not_grow_with_the_channels():
     counts = []
     for n_channels in (5, 12):
         series, lengths = rng.normal(size=(6, n_channels, 60)).astype(np.float32), np.full(6, 60)
-        plan = plan_views([load_acoustic_model(name) for name in ("v2sa", "wav2vec", "v2sc")], n_channels)
+        plan = plan_views([load_acoustic_model(name) for name in DEFAULT_SOURCES], n_channels)
         counts.append([view.fit(series, lengths).n_features for view in plan.views])
     assert counts[0] == counts[1]
 

@@ -238,12 +238,12 @@ def power_of_two(values):
 
 
 def normalise_weights(weights):
-    """Return non-negative weights as multiples of about the largest, so that sums and products of them are finite.
+    """Return non-negative weights as shares of the largest, so that sums and products of them are finite.
 
     Those above zero are at least `LEAST_SAMPLE_WEIGHT`. All zero stay so.
     """
     weights = np.asarray(weights, dtype=np.float64)
-    shares = weights / power_of_two(weights.max())
+    shares = weights / (weights.max() or 1.0)
     return np.where(weights > 0, np.maximum(shares, LEAST_SAMPLE_WEIGHT), 0.0)
 
 

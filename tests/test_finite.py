@@ -1,4 +1,4 @@
-"""Finite in, finite out: values, weights, voices and learning rates of any size give finite answers or a clear error."""
+"""Finite in, finite out: values, weights and voices of any size give finite answers, or a clear error."""
 
 import numpy as np
 import pytest

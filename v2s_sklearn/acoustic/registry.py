@@ -211,7 +211,7 @@ def _load(name):
         prefix, _, reference = name.partition(":")
         module, function = LOADERS[prefix]
         model, digest = getattr(importlib.import_module(module), function)(reference)
-    elif Path(name).suffix == ".safetensors" or os.path.isfile(name):
+    elif Path(name).suffix == ".safetensors" or Path(name).is_file():
         model, digest = load_weights(name)
     else:
         names = list_acoustic_models()

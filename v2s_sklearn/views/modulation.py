@@ -147,7 +147,7 @@ class ModulationReprogram(ArrayModule):
     ):
         super().__init__()
         self.n_samples, self.sample_rate = n_samples, sample_rate
-        self.amplitude, self.n_replicates = amplitude, min(n_replicates, n_samples)
+        self.amplitude, self.n_replicates = amplitude, min(int(n_replicates), n_samples)
         self.max_sounded, self.seed = max_sounded, seed
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]

@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.errors import InvalidParameterError, V2SError
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def naming(argument):
     except (ValueError, TypeError) as error:
         if re.search(rf"\b{argument}\b", str(error)):
             raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument} cannot be used: {error}") from error
 
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.checks import check_n_jobs
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
     compute_source_probabilities,
@@ -257,7 +257,8 @@ class V2SClassifier(BaseV2SClassifier):
         device = resolve_device(self.device)
 
         # Frozen source model f_S, or several.
-        models = load_acoustic_models(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            models = load_acoustic_models(self.acoustic_model, device=device)
         self.acoustic_model_ = models[0] if len(models) == 1 else models
 
         # Input transformation H(x; theta): the views through which the sources hear a series.

@@ -14,7 +14,7 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
-from v2s_sklearn.checks import check_n_jobs
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import predict_proba, resolve_device
 from v2s_sklearn.progress import progress
@@ -217,7 +217,8 @@ class TransferClassifier(BaseV2SClassifier):
         self._n_jobs = check_n_jobs(self.n_jobs)
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         device = resolve_device(self.device)
-        self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
         max_points = PadView.max_points(self.acoustic_model_, n_channels=X[0].shape[0])
         self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
         data = self.scaler_.transform(X) | {"sample_weight": sample_weight}

@@ -6,7 +6,7 @@ Shape legend: N cases, C channels, T time points.
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.checks import check_n_jobs
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
@@ -74,7 +74,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
         device = resolve_device(self.device)
-        models = load_acoustic_models(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            models = load_acoustic_models(self.acoustic_model, device=device)
         self.acoustic_model_ = models[0] if len(models) == 1 else models
         plan = plan_views(
             models,

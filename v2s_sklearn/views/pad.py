@@ -94,6 +94,7 @@ class PadView(View):
     """
 
     options = ("n_replicates", "dropout", "seed")
+    keeps_length = False  # theta sounds behind a series
 
     def __init__(self, acoustic, *, n_replicates=1, dropout=0.0, seed=0):
         super().__init__(acoustic, PadReprogram(acoustic.n_samples, n_replicates, dropout, seed=seed))

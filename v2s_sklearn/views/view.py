@@ -43,6 +43,11 @@ class View(ArrayModule):
     options = ()
     #: What it needs of mapping and source, for the error where it has not got it.
     needs = "nothing"
+    #: Whether series keep their length where those of training are of unequal length: zeros behind them make all as long
+    #: as the longest. Otherwise the input transformation is told their lengths.
+    keeps_length = True
+    #: Time points that a series has at least, with the zeros behind it; 0 where the training series are of one length.
+    least_points = 0
 
     def __init__(self, acoustic, transformation):
         super().__init__()
@@ -84,7 +89,9 @@ class View(ArrayModule):
         -------
         self
         """
-        self.transformation.fit(series, lengths, sample_weight)
+        if self.keeps_length:
+            self.least_points = int(max(lengths)) if min(lengths) < max(lengths) else 0
+        self.transformation.fit(series, np.maximum(lengths, self.least_points), sample_weight)
         self._shape = (series.shape[1], int(max(lengths)))
         self._fit_pooling(series, lengths)
         return self
@@ -121,9 +128,12 @@ class View(ArrayModule):
         return self.transformation(*self._tensors(series, lengths))
 
     def _tensors(self, series, lengths):
-        """Return arrays as tensors on the device of theta."""
+        """Return arrays as tensors on the device of theta, with ``least_points``."""
         device = next(self.transformation.parameters()).device
-        return torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
+        series, lengths = torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
+        missing = self.least_points - series.shape[2]
+        series = torch.nn.functional.pad(series, (0, missing)) if missing > 0 else series
+        return series, lengths.clamp(min=self.least_points)
 
     def embed(self, waveforms):
         """Return the embedding of the waveforms of each case: (B, G, S) to (B, D)."""

@@ -54,7 +54,7 @@ def test_missing_labels_are_one_clear_error(y):
 
 @pytest.mark.parametrize(
     "y",
-    [["a", 1, "a", 1], [{}] * 4, np.zeros((4, 2)), 3, np.zeros(4, complex), [b"a"] * 4, [0.5, 1.5, 0.5, 1.5]],
+    [[{}] * 4, np.zeros((4, 2)), 3, np.zeros(4, complex), [b"a"] * 4, [0.5, 1.5, 0.5, 1.5]],
     ids=repr,
 )
 def test_labels_that_are_none_name_y(y):
@@ -92,11 +92,8 @@ class EpochEnd(Counter):
 
 def test_callbacks_that_are_some():
     counter = Counter()
-    clf = V2SClassifier(
-        "tiny", max_epochs=2, callbacks=[counter, ("named", Counter()), Counter, EpochScoring("accuracy")]
-    )
-    clf.set_params(callbacks=[counter, ("named", Counter())])
-    clf.fit(walks(4), [0, 1, 0, 1])
+    callbacks = [counter, ("named", Counter()), EpochEnd]
+    V2SClassifier("tiny", max_epochs=2, callbacks=callbacks).fit(walks(4), [0, 1, 0, 1])
     assert counter.n_epochs == 2
 
 

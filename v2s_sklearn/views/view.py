@@ -43,8 +43,8 @@ class View(ArrayModule):
     options = ()
     #: What it needs of mapping and source, for the error where it has not got it.
     needs = "nothing"
-    #: Whether series keep their length where those of training are of unequal length: zeros behind them make all as long
-    #: as the longest. Otherwise the input transformation is told their lengths.
+    #: Whether series keep their length where those of training are of unequal length: zeros behind them make all
+    #: as long as the longest. Otherwise the input transformation is told their lengths.
     keeps_length = True
     #: Time points that a series has at least, with the zeros behind it; 0 where the training series are of one length.
     least_points = 0

@@ -74,6 +74,13 @@ def test_each_source_is_heard_through_the_first_view_that_can():
         plan_views(models, 1, reprogramming="playback")
 
 
+def test_beside_playback_fewer_mixtures_of_the_channels_are_heard():
+    series, lengths = np.random.default_rng(0).normal(size=(6, 7, 60)).astype(np.float32), np.full(6, 60)
+    for sources, expected in ((["v2sa", "wav2vec", "v2sc"], [1, 28, 2]), (["v2sa", "v2sc"], [4 * 3, 4])):
+        plan = plan_views([load_acoustic_model(name) for name in sources], 7)
+        assert [view.fit(series, lengths).n_waveforms for view in plan.views] == expected
+
+
 def test_sources_with_one_window_share_theta():
     views = plan_views([load_acoustic_model(name) for name in ("v2sa", "v2st", "sincnet")], 1).views
     assert views[0].transformation is views[1].transformation

@@ -5,12 +5,11 @@ Shape legend: N cases, C channels, T time points, S waveform samples, K source c
 
 from numbers import Real
 
-import numpy as np
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
     compute_source_probabilities,
@@ -20,8 +19,9 @@ from v2s_sklearn.inference import (
 )
 from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
 from v2s_sklearn.network import ReprogrammedModel
+from v2s_sklearn.progress import progress
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.settings import own_settings
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
 from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
@@ -89,7 +89,7 @@ class V2SClassifier(BaseV2SClassifier):
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0
-        1 for skorch's table and progress bar.
+        1 for progress bars, and skorch's table in training.
 
     Attributes
     ----------
@@ -246,7 +246,7 @@ class V2SClassifier(BaseV2SClassifier):
         """
         return cls(**({"acoustic_model": "wav2vec"} | overrides))
 
-    @one_thread()
+    @own_settings()
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
         self._validate_params()
@@ -257,7 +257,8 @@ class V2SClassifier(BaseV2SClassifier):
         device = resolve_device(self.device)
 
         # Frozen source model f_S, or several.
-        models = load_acoustic_models(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            models = load_acoustic_models(self.acoustic_model, device=device)
         self.acoustic_model_ = models[0] if len(models) == 1 else models
 
         # Input transformation H(x; theta): the views through which the sources hear a series.
@@ -281,27 +282,31 @@ class V2SClassifier(BaseV2SClassifier):
         if self.mapping == "ridge":
             embeddings = embeddings_of(network, data, device, self._n_jobs)
             mapping = LinearMapping(network.blocks(), self.n_classes_)
-            mapping.solve(embeddings, labels, sample_weight)
+            with progress(len(X), "fit", self.verbose):
+                mapping.solve(embeddings, labels, sample_weight)
         elif self.mapping == "random":
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
-            probabilities = compute_source_probabilities(network, data, device, self._n_jobs)
+            with progress(len(X), "fit", self.verbose):
+                probabilities = compute_source_probabilities(network, data, device, self._n_jobs)
             mapping = ManyToOneMapping(frequency_mapping(probabilities, labels, self.n_classes_, sample_weight))
         network.mapping = mapping.to(device)
 
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
         net = make_net(self, network, labels, random_state)
         if self.max_epochs > 0:
-            training_data = data | network.precompute(**data) | {"sample_weight": sample_weight.astype(np.float32)}
+            training_data = data | network.precompute(**data) | {"sample_weight": sample_weight}
             net.partial_fit(training_data, labels)
             if self.mapping == "ridge":
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
-                mapping.solve(embeddings, labels, sample_weight)
+                with progress(len(X), "fit again", self.verbose):
+                    mapping.solve(embeddings, labels, sample_weight)
         self.net_ = net
 
-    @one_thread()
+    @own_settings()
     def _predict_proba(self, X):
-        return predict_proba(self.net_, X, self.scaler_)
+        with progress(len(X), "predict", self.verbose):
+            return predict_proba(self.net_, X, self.scaler_)
 
     @property
     def theta_(self):

@@ -3,51 +3,51 @@
 Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from aeon.base import BaseCollectionEstimator
 from aeon.classification import BaseClassifier
 from aeon.transformations.collection import BaseCollectionTransformer
 from aeon.utils.decorators.method_timer import method_timer
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
     _check_sample_weight,
-    column_or_1d,
 )
 
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
-from v2s_sklearn.tables import is_list_collection, merge_copies
+from v2s_sklearn.checks import check_labels, class_weights, naming
+from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError
+from v2s_sklearn.scaling import LIMIT
+from v2s_sklearn.tables import (
+    align,
+    as_float64,
+    case_ids,
+    check_finite,
+    check_size,
+    convert_list,
+    convert_long_frame,
+    is_list,
+    is_long_frame,
+    merge_copies,
+    normalise_weights,
+)
 from v2s_sklearn.views import VIEWS
 
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
-
-
-def class_weights(class_weight, classes, y):
-    """Return the weight of each class, (n_classes,), for scikit-learn's ``class_weight``.
-
-    scikit-learn's own function turns labels like "1" into integers before it looks them up.
-    """
-    if not isinstance(class_weight, dict):
-        return compute_class_weight(class_weight, classes=classes, y=y)
-    unknown = [label for label in class_weight if label not in classes]
-    if unknown:
-        raise InvalidParameterError(
-            f"class_weight has weights for {unknown}, which are not among the classes {classes.tolist()}. Give the "
-            "labels as they are in y; classes without a weight have weight 1."
-        )
-    return np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
 
 
 class _FittedFlag:
@@ -88,6 +88,9 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         "n_jobs": [Integral, None],
     }
 
+    # Columns of the two-level frame that fit was given.
+    _channels = None
+
     get_metadata_routing = BaseEstimator.get_metadata_routing
 
     def __init__(self):
@@ -123,50 +126,64 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
         save(self, path)
 
+    @contextmanager
+    def _unfitted_on_error(self):
+        """Leave the estimator unfitted where fit ends in an error, or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.reset()
+            del self.metadata_
+            raise
+
     def _preprocess_collection(self, X, store_metadata=True):
         """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
-        if X is None or np.isscalar(X):
-            raise InvalidSeriesError(
+        if is_long_frame(X):
+            channels = None if store_metadata else self._channels
+            X, channels = convert_long_frame(X, channels)
+            if store_metadata:
+                self._channels = channels
+        elif is_list(X):
+            X = convert_list(X)
+        else:
+            X = self._check_array(X, store_metadata)
+        if not self.standardize:
+            check_size(X, LIMIT)
+        X = super()._preprocess_collection(X, store_metadata=store_metadata)
+        if store_metadata and not self.metadata_["unequal_length"]:
+            self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]
+        return X
+
+    def _check_array(self, X, reset):
+        """Check an array or a table with a row a case; return it as a float64 array (N, C, T)."""
+        sparse = issparse(X)  # some of those are dicts
+        if X is None or np.isscalar(X) or (not sparse and isinstance(X, Mapping | Set | Iterator)):
+            raise InvalidSeriesTypeError(
                 f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
                 "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, "
                 "n_timepoints_i)."
             )
-        if is_list_collection(X):
-            if isinstance(X, list | tuple):
-                X = list(X)
-                self._check_cases(X)
-        else:
-            _check_feature_names(self, X, reset=store_metadata)
-            X = check_array(X, dtype="numeric", allow_nd=True, estimator=self)
+        with naming("X"):
+            _check_feature_names(self, X, reset=reset)
+            if not sparse:
+                X = as_float64(X, "X")
+            X = check_array(X, dtype="numeric", allow_nd=True, ensure_all_finite=False, estimator=self, input_name="X")
             if X.ndim > 3:
                 raise InvalidSeriesError(
                     f"X must have 2 or 3 dimensions, got {X.ndim}: (n_cases, n_timepoints) or (n_cases, n_channels, "
                     "n_timepoints)."
                 )
             if X.size == 0:
-                raise InvalidSeriesError(f"Found array with no values: shape {X.shape}, a minimum of 1 is required.")
-            X = X.astype(np.float64, copy=False)
+                raise InvalidSeriesError(f"Found array X with no values: shape {X.shape}, a minimum of 1 is required.")
+            check_finite(X, "X")
             # Series given as a 3D array may have another length than in fit, as in aeon.
-            if store_metadata or X.ndim == 2:
-                _check_n_features(self, X.reshape(len(X), -1), reset=store_metadata)
-        X = super()._preprocess_collection(X, store_metadata=store_metadata)
-        if store_metadata and not self.metadata_["unequal_length"]:
-            self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]
-        return X
+            if reset or X.ndim == 2:
+                _check_n_features(self, X.reshape(len(X), -1), reset=reset)
+        return X.reshape(len(X), -1, X.shape[-1])
 
-    def _check_cases(self, X):
-        """Check each series of a list; aeon's own errors do not say which series is wrong."""
-        for index, case in enumerate(X):
-            values = np.asarray(case)
-            if values.ndim > 2 or values.size == 0 or not np.issubdtype(values.dtype, np.number):
-                raise InvalidSeriesError(
-                    f"Series {index} of X has shape {values.shape} and dtype {values.dtype}; each series must be a "
-                    "numeric array (n_channels, n_timepoints) with at least one value."
-                )
-            if not np.isfinite(values).all():
-                raise InvalidSeriesError(
-                    f"Series {index} of X contains NaN or infinity. Fill or interpolate missing values before."
-                )
+    def _check_X(self, X):
+        """Describe converted series; all that aeon checks has been checked."""
+        return self._get_X_metadata(X)
 
     def _check_shape(self, X):
         """Check the number of channels against fit; lengths may differ."""
@@ -232,18 +249,24 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ValueError
             If X or y cannot be used; the message says what was given and what is needed.
         """
-        X, y = self._fit_setup(X, y)
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        self._fit(X, y, sample_weight)
-        self.is_fitted = True
+        with self._unfitted_on_error():
+            y, sample_weight = align(y, X), align(sample_weight, X)
+            X, y = self._fit_setup(X, y)
+            with naming("sample_weight"):
+                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            self._fit(X, y, sample_weight)
+            self.is_fitted = True
         return self
 
     def _training_set(self, X, y, sample_weight):
-        """Return the cases, each once, their labels as integers, and their weights times those of their classes."""
+        """Return the cases, each once, their labels as integers, and their weights times those of their classes.
+
+        The weights as `v2s_sklearn.tables.normalise_weights` gives them.
+        """
         labels = np.searchsorted(self.classes_, y)
         sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        sample_weight = sample_weight * class_weights(self.class_weight, self.classes_, y)[labels]
-        return merge_copies(X, labels, sample_weight)
+        class_weight = normalise_weights(class_weights(self.class_weight, self.classes_, y))
+        return merge_copies(X, labels, normalise_weights(normalise_weights(sample_weight) * class_weight[labels]))
 
     def _predict(self, X):
         return self.classes_[self._predict_proba(X).argmax(axis=1)]
@@ -254,8 +277,7 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
             )
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = check_labels(y)
         return super()._check_y(y, n_cases, update_classes, allow_single_class=True)
 
     def score(self, X, y, sample_weight=None):
@@ -273,6 +295,7 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         -------
         float
         """
+        y, sample_weight = align(y, X), align(sample_weight, X)
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
 
 
@@ -283,7 +306,8 @@ class BaseV2STransformer(BaseV2S, BaseCollectionTransformer):
 
     def fit(self, X, y=None):
         """Fit the transformer; y is ignored."""
-        return super().fit(X)
+        with self._unfitted_on_error():
+            return super().fit(X)
 
     # Defined here, not only in aeon, so that scikit-learn wraps them for set_output.
     def transform(self, X, y=None):
@@ -300,11 +324,17 @@ class BaseV2STransformer(BaseV2S, BaseCollectionTransformer):
         -------
         ndarray of shape (n_cases, n_features_out)
         """
-        return super().transform(X)
+        self._check_is_fitted()
+        series = self._preprocess_collection(X, store_metadata=False)
+        self._check_shape(series)
+        features = self._transform(series)
+        if is_long_frame(X) and _get_output_config("transform", self)["dense"] == "pandas":
+            return pd.DataFrame(features, index=case_ids(X))  # scikit-learn would take the rows of X
+        return features
 
     def fit_transform(self, X, y=None):
         """Fit and return the features of the same time series; see ``transform``."""
-        return super().fit_transform(X)
+        return self.fit(X).transform(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -13,6 +13,14 @@ class InvalidSeriesError(V2SError, ValueError):
     """The time series cannot be used as they are."""
 
 
+class InvalidSeriesTypeError(InvalidSeriesError, TypeError):
+    """The time series are of a type that cannot be used, or hold values of one."""
+
+
+class TrainingDivergedError(V2SError, ValueError):
+    """Gradient training ended in values that are not finite."""
+
+
 class AcousticModelNotFoundError(V2SError, ValueError):
     """No acoustic model has this name."""
 

@@ -8,8 +8,9 @@ import torch
 from joblib import Parallel, delayed
 
 from v2s_sklearn.embeddings import ComputedEmbeddings
-from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
+from v2s_sklearn.progress import advance, is_shown
+from v2s_sklearn.settings import own_settings
 
 # Chunks that one worker computes at a time.
 TASK_CHUNKS = 4
@@ -42,11 +43,18 @@ def in_constant_chunks(function, data, chunk_size, n_jobs=None):
     tasks = (
         {name: values[start : start + n_task] for name, values in data.items()} for start in range(0, n_cases, n_task)
     )
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    return torch.cat(parallel(delayed(_run_chunks)(function, task, chunk_size) for task in tasks))
+    if n_jobs is not None and n_jobs > 0:
+        n_jobs = min(n_jobs, -(-n_cases // n_task))
+    # A bar needs the results one by one.
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator" if is_shown() else "list")
+    results = []
+    for result in parallel(delayed(_run_chunks)(function, task, chunk_size) for task in tasks):
+        results.append(result)
+        advance(len(result))
+    return torch.cat(results)
 
 
-@one_thread()
+@own_settings()
 def _run_chunks(function, data, chunk_size):
     """Return the results for the cases of a task, chunk by chunk."""
     n_cases = len(next(iter(data.values())))
@@ -92,7 +100,8 @@ def embeddings_of(network, data, device, n_jobs=None):
     """
 
     def rows(index):
-        return compute_embeddings(network, {name: values[index] for name, values in data.items()}, device, n_jobs)
+        part = {name: values[index] for name, values in data.items()}
+        return _check_answers(compute_embeddings(network, part, device, n_jobs))
 
     n_features = sum(view.n_features for view in network.views)
     embeddings = ComputedEmbeddings(rows, len(data["series"]), n_features)
@@ -108,7 +117,22 @@ def compute_source_probabilities(network, data, device, n_jobs=None):
     def probabilities(**chunk):
         return torch.softmax(network.source_logits(**chunk), dim=1)
 
-    return compute(probabilities, data, network.chunk_cases, device, n_jobs)
+    return _check_answers(compute(probabilities, data, network.chunk_cases, device, n_jobs))
+
+
+def _check_answers(values, start=None):
+    """Return what the acoustic models answer, (N, ...); raise an error where it is not finite.
+
+    ``start``, the number of the first case, is for the error; without it cases have none.
+    """
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        which = "a training series" if start is None else f"series {start + finite.argmin()}"
+        raise InvalidSeriesError(
+            f"The acoustic_model answers {which} of X with NaN or infinity. Rescale X, set standardize=True, or take "
+            "other voices or another acoustic_model."
+        )
+    return values
 
 
 def in_blocks(function, X, scaler):
@@ -125,9 +149,15 @@ def in_blocks(function, X, scaler):
     Returns
     -------
     array of shape (N, ...)
+
+    Raises
+    ------
+    InvalidSeriesError
+        That names the case, if a value is not finite.
     """
-    blocks = (X[start : start + BLOCK_CASES] for start in range(0, len(X), BLOCK_CASES))
-    return np.concatenate([function(scaler.transform(block)) for block in blocks])
+    starts = range(0, len(X), BLOCK_CASES)
+    blocks = (function(scaler.transform(X[start : start + BLOCK_CASES])) for start in starts)
+    return np.concatenate([_check_answers(block, start) for start, block in zip(starts, blocks, strict=True)])
 
 
 def predict_proba(net, X, scaler):

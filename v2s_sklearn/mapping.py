@@ -86,6 +86,8 @@ def frequency_mapping(source_probabilities, labels, n_target, sample_weight):
     # The mean probability, below one count, breaks the many ties of rarely predicted classes.
     for target in range(n_target):
         chosen = labels == target
+        if not chosen.any():
+            continue  # a class whose cases have no weight takes what is left over
         counts[target] += 1e-6 * np.average(source_probabilities[chosen], axis=0, weights=sample_weight[chosen])
     assignment = [[] for _ in range(n_target)]
     free = np.ones(n_source, dtype=bool)

@@ -5,11 +5,16 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 
 import numpy as np
 
-from v2s_sklearn.tables import shorten
+from v2s_sklearn.tables import power_of_two, shorten
 from v2s_sklearn.views.waveforms import orthonormal_mixture
 
 # Cases scaled at a time, so that no copy of all of X is made in double precision.
 BLOCK_CASES = 256
+# Largest value that is heard: squares of sums of such ones fit into float32. In training no value is so many deviations
+# away from the mean; in a new case larger ones are cut.
+LIMIT = 1e9
+# Sums of such values, over any deviation that counts as one, are finite in double precision.
+FINITE = 1e150
 
 
 class SeriesScaler:
@@ -36,6 +41,8 @@ class SeriesScaler:
         ``standardize``.
     training_mean_ : ndarray of shape (C,)
         Weighted mean of each channel, whether it is subtracted or not.
+    unit_ : ndarray of shape (C,)
+        Powers of two near the largest values, in which is computed, so that nothing overflows; they change no digit.
     mixture_ : ndarray of shape (min(C, max_channels), C)
         What decorrelates the scaled channels, see `decorrelation`, and mixes them.
     """
@@ -62,24 +69,34 @@ class SeriesScaler:
         self.mean_, self.scale_, self.mixture_ = np.zeros(n_channels), np.ones(n_channels), np.eye(n_channels)
         weights = np.ones(len(X)) if sample_weight is None else sample_weight
         weights = weights / (weights * np.array([case.shape[1] for case in X])).sum()
-        self.training_mean_ = sum(w * case.sum(axis=1) for w, case in zip(weights, X, strict=True))
+        self.unit_ = power_of_two(np.max([np.abs(case).max(axis=1) for case in X], axis=0))
+        unit = self.unit_[:, None]
+        mean = sum(w * (case / unit).sum(axis=1) for w, case in zip(weights, X, strict=True))
+        self.training_mean_ = mean * self.unit_
         if self.standardize:
-            self._standardize(X, weights)
+            self._standardize(X, weights, mean)
+        else:
+            self.unit_ = np.ones(n_channels)
         if self.max_channels is not None and n_channels > self.max_channels:
             self.mixture_ = orthonormal_mixture(self.max_channels, n_channels, self.seed) @ self.mixture_
         return self
 
-    def _standardize(self, X, weights):
-        """Take the moments of the channels and what decorrelates them; ``weights`` of a time point of each case."""
+    def _standardize(self, X, weights, mean):
+        """Take the deviations of the channels and what decorrelates them.
+
+        ``weights`` are those of a time point of each case, ``mean`` is in units of ``unit_``.
+        """
         n_channels = X[0].shape[0]
-        self.mean_ = self.training_mean_
+        unit = self.unit_[:, None]
         covariance = np.zeros((n_channels, n_channels))
         for weight, case in zip(weights, X, strict=True):
-            centred = case - self.mean_[:, None]
+            centred = case / unit - mean[:, None]
             covariance += weight * centred @ centred.T
-        self.scale_ = np.sqrt(np.diag(covariance))
-        self.scale_[self.scale_ < 1e-12 * (1 + np.abs(self.mean_))] = 1.0
-        self.mixture_ = decorrelation(covariance / np.outer(self.scale_, self.scale_))
+        scale = np.sqrt(np.diag(covariance))
+        # What varies by no more than rounding does not vary.
+        scale[scale < 1e-12] = 1.0
+        self.mean_, self.scale_ = mean * self.unit_, scale * self.unit_
+        self.mixture_ = decorrelation(covariance / np.outer(scale, scale))
 
     def fit_transform(self, X, sample_weight=None):
         """Fit and return the same series; see `fit` and `transform`."""
@@ -95,7 +112,8 @@ class SeriesScaler:
         Returns
         -------
         dict
-            "series", float32 array (N, C, T), and "lengths", int64 array (N,): what a `View` takes.
+            "series", float32 array (N, C, T), and "lengths", int64 array (N,): what a `View` takes. Scaled values are
+            cut at `LIMIT` deviations.
         """
         lengths = np.array([case.shape[1] for case in X], dtype=np.int64)
         if self.max_points is not None:
@@ -109,10 +127,17 @@ class SeriesScaler:
     def _scale(self, X, lengths, n_points):
         """Return the scaled series of a block of cases, float64 (N, C, T)."""
         padded = np.zeros((len(X), len(self.mean_), n_points))
+        unit, mean, scale = (
+            values[:, None] for values in (self.unit_, self.mean_ / self.unit_, self.scale_ / self.unit_)
+        )
         for row, case, length in zip(padded, X, lengths, strict=True):
+            with np.errstate(over="ignore"):
+                case = np.clip(case / unit, -FINITE, FINITE)
             row[:, :length] = shorten(case, length)
         inside = np.arange(n_points) < lengths[:, None, None]
-        scaled = np.where(inside, (padded - self.mean_[:, None]) / self.scale_[:, None], 0.0)
+        scaled = np.where(inside, (padded - mean) / scale, 0.0)
+        if self.standardize:
+            np.clip(scaled, -LIMIT, LIMIT, out=scaled)
         return np.einsum("cd,ndt->nct", self.mixture_, scaled) if len(self.mean_) > 1 else scaled
 
 

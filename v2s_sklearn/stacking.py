@@ -21,13 +21,12 @@ from v2s_sklearn.embeddings import (
 from v2s_sklearn.gram import find_hosts
 from v2s_sklearn.memory import check_memory
 from v2s_sklearn.ridge import counted_cases, platt_targets, solve_ridges
+from v2s_sklearn.tables import normalise_weights
 
 # Of more cases, so many give the statistics of the standardisation and the leave-one-out scores.
 STATISTICS_CASES = 5000
 # Of a view, times the number of views. Without it all are zero where classes have two cases.
 LEAST_STACK_WEIGHT = 0.1
-# Shares of the largest weight below this are no different from it, and their roots can be divided by.
-LEAST_SAMPLE_WEIGHT = 1e-200
 
 
 @dataclass
@@ -88,7 +87,7 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     if not hasattr(embeddings, "blocks"):
         embeddings = ArrayEmbeddings(embeddings)
     check_stack_memory(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes)
-    weights = np.maximum(np.asarray(weights, dtype=np.float64) / np.max(weights), LEAST_SAMPLE_WEIGHT)
+    weights = normalise_weights(weights)
     embeddings = hold(embeddings, limit_bytes)
     index, sample = np.arange(len(labels)), embeddings
     if len(labels) > STATISTICS_CASES:

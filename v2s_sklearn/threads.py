@@ -1,5 +1,6 @@
 """One thread for torch and BLAS while something of ours is computed."""
 
+import os
 import threading
 from contextlib import ContextDecorator
 from functools import cache
@@ -32,6 +33,7 @@ class one_thread(ContextDecorator):
     _lock = threading.Lock()
     _n_inside = 0
     _blas = None
+    _own = threading.local()  # how often this thread is inside
 
     def _recreate_cm(self):
         return one_thread()
@@ -43,14 +45,33 @@ class one_thread(ContextDecorator):
                 _claim_blas()
                 one_thread._blas = _thread_pools("blas").limit(limits=1)
             one_thread._n_inside += 1
+        self._own.depth = getattr(self._own, "depth", 0) + 1
         self._openmp = _thread_pools("openmp").limit(limits=1)
         return self
 
     def __exit__(self, *exception):
         self._openmp.restore_original_limits()
+        self._own.depth -= 1
         with self._lock:
             one_thread._n_inside -= 1
             if one_thread._n_inside == 0:
-                _claim_blas()
-                one_thread._blas.restore_original_limits()
-                _claim_blas()
+                self._restore()
+
+    @staticmethod
+    def _restore():
+        _claim_blas()
+        one_thread._blas.restore_original_limits()
+        _claim_blas()
+
+    @staticmethod
+    def _forget_other_threads():
+        """Start a forked child, which has the forking thread only and may have been given a closed lock."""
+        one_thread._lock = threading.Lock()
+        others = one_thread._n_inside
+        one_thread._n_inside = getattr(one_thread._own, "depth", 0)
+        if others > one_thread._n_inside == 0:
+            one_thread._restore()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=one_thread._forget_other_threads)

@@ -3,6 +3,7 @@
 Shape legend: N cases, C channels, T time points.
 """
 
+import warnings
 from functools import partial
 from numbers import Integral, Real
 
@@ -10,20 +11,21 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNetClassifier
-from skorch.callbacks import EarlyStopping, ProgressBar
+from skorch.callbacks import Callback, EarlyStopping, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 from torch import nn
 
-from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.errors import InvalidParameterError, TrainingDivergedError
 from v2s_sklearn.inference import in_constant_chunks, resolve_device
 from v2s_sklearn.network import CHUNK_WAVEFORMS
 
 TRAINING_CONSTRAINTS = {
     "max_epochs": [Interval(Integral, 0, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    # What is larger does not fit into float32 after a few steps.
+    "learning_rate": [Interval(Real, 0, 1e6, closed="right")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, 1e6, closed="both")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -74,8 +76,34 @@ class V2SNet(NeuralNetClassifier):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the weighted mean of the negative log-probabilities of the true classes."""
         losses = nn.functional.nll_loss(y_pred, y_true, reduction="none")
-        weights = X["sample_weight"].to(losses)
-        return (weights * losses).sum() / weights.sum()
+        weights = X["sample_weight"].double()
+        loss = ((weights / weights.sum()).to(losses) * losses).sum()
+        if training and not torch.isfinite(loss):
+            raise self._diverged()
+        return loss
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train; unlike skorch's, a keyboard interrupt ends it.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If the loss, theta or what the trained module answers is not finite.
+        """
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        answers = self.predict_proba({name: X[name][: self.chunk_size] for name in ("series", "lengths")})
+        trained = all(torch.isfinite(parameter).all() for parameter in self.module_.parameters())
+        if not trained or not np.isfinite(answers).all():
+            raise self._diverged()
+        return self
+
+    def _diverged(self):
+        return TrainingDivergedError(
+            f"Training diverged: it ended in values that are not finite. learning_rate={self.lr:g} may be too large, "
+            f"or weight_decay={self.optimizer.keywords['weight_decay']:g}. Take smaller ones."
+        )
 
     def infer(self, x, **fit_params):
         """Run the module on the series of a batch; weights are for the loss only."""
@@ -142,8 +170,12 @@ def make_net(estimator, module, labels, random_state):
         If early stopping leaves too few cases on one side.
     """
     seed = int(random_state.randint(2**31 - 1))
+    batch_size = int(min(estimator.batch_size, len(labels)))
+    check_callbacks(estimator.callbacks)
     callbacks = list(estimator.callbacks or [])
     train_split = None
+    if estimator.early_stopping and estimator.max_epochs == 0:
+        warnings.warn("early_stopping=True does nothing with max_epochs=0: nothing is trained.", stacklevel=2)
     if estimator.early_stopping and estimator.max_epochs > 0:
         _check_validation_fraction(estimator.validation_fraction, labels)
         train_split = ValidSplit(estimator.validation_fraction, stratified=True, random_state=seed)
@@ -153,13 +185,13 @@ def make_net(estimator, module, labels, random_state):
     net = V2SNet(
         module,
         # Decoupled weight decay: an L2 penalty of 0.04 inside Adam keeps theta small, see benchmarks/NOTES.md.
-        optimizer=partial(torch.optim.AdamW, weight_decay=estimator.weight_decay),
-        lr=estimator.learning_rate,
-        max_epochs=estimator.max_epochs,
-        batch_size=estimator.batch_size,
+        optimizer=partial(torch.optim.AdamW, weight_decay=float(estimator.weight_decay)),
+        lr=float(estimator.learning_rate),
+        max_epochs=int(estimator.max_epochs),
+        batch_size=batch_size,
         iterator_train__shuffle=True,
         iterator_train__seed=seed,
-        iterator_valid__batch_size=max(estimator.batch_size, 8 * CHUNK_WAVEFORMS),
+        iterator_valid__batch_size=max(batch_size, 8 * CHUNK_WAVEFORMS),
         train_split=train_split,
         callbacks=callbacks,
         device=resolve_device(estimator.device),
@@ -168,6 +200,17 @@ def make_net(estimator, module, labels, random_state):
         n_jobs=estimator._n_jobs,
     )
     return net.initialize()
+
+
+def check_callbacks(callbacks):
+    """Raise an error if one of the callbacks is none of skorch's: an object, a class, or a pair of a name and one."""
+    for callback in callbacks or ():
+        named = isinstance(callback, tuple) and len(callback) == 2 and isinstance(callback[0], str)
+        found = callback[1] if named else callback
+        if not isinstance(found, Callback) and not (isinstance(found, type) and issubclass(found, Callback)):
+            raise InvalidParameterError(
+                f"callbacks must be a list of skorch.callbacks.Callback, or pairs of a name and one, got {callback!r}."
+            )
 
 
 def _check_validation_fraction(fraction, labels):

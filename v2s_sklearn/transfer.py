@@ -6,9 +6,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples, F' frames,
 from numbers import Integral
 from pathlib import Path
 
-import numpy as np
 import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from torch import nn
@@ -16,11 +14,13 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import predict_proba, resolve_device
 from v2s_sklearn.network import CHUNK_WAVEFORMS
+from v2s_sklearn.progress import progress
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.settings import own_settings
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
 from v2s_sklearn.views.pad import PadReprogram, PadView
 
@@ -114,7 +114,7 @@ class TransferClassifier(BaseV2SClassifier):
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0
-        1 for skorch's table and progress bar.
+        1 for progress bars, and skorch's table in training.
 
     Attributes
     ----------
@@ -212,22 +212,24 @@ class TransferClassifier(BaseV2SClassifier):
         tags.classifier_tags.poor_score = True
         return tags
 
-    @one_thread()
+    @own_settings()
     def _fit(self, X, y, sample_weight=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         device = resolve_device(self.device)
-        self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
         max_points = PadView.max_points(self.acoustic_model_, n_channels=X[0].shape[0])
         self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
-        data = self.scaler_.transform(X) | {"sample_weight": sample_weight.astype(np.float32)}
+        data = self.scaler_.transform(X) | {"sample_weight": sample_weight}
         module = FineTunedModel(self.acoustic_model_, self.n_replicates, self.n_classes_).to(device)
         self.net_ = make_net(self, module, labels, check_random_state(self.random_state)).partial_fit(data, labels)
 
-    @one_thread()
+    @own_settings()
     def _predict_proba(self, X):
-        return predict_proba(self.net_, X, self.scaler_)
+        with progress(len(X), "predict", self.verbose):
+            return predict_proba(self.net_, X, self.scaler_)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

@@ -3,15 +3,15 @@
 Shape legend: N cases, C channels, T time points.
 """
 
-from aeon.utils.validation import check_n_jobs
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.settings import own_settings
 from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
 
@@ -69,12 +69,13 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self.n_jobs = n_jobs
         super().__init__()
 
-    @one_thread()
+    @own_settings()
     def _fit(self, X, y=None):
         self._validate_params()
         self._n_jobs = check_n_jobs(self.n_jobs)
         device = resolve_device(self.device)
-        models = load_acoustic_models(self.acoustic_model, device=device)
+        with naming("acoustic_model"):
+            models = load_acoustic_models(self.acoustic_model, device=device)
         self.acoustic_model_ = models[0] if len(models) == 1 else models
         plan = plan_views(
             models,
@@ -88,7 +89,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
         self._n_features_out = sum(view.n_features for view in self._network.views)
 
-    @one_thread()
+    @own_settings()
     def _transform(self, X, y=None):
         device = next(self._network.parameters()).device
 

@@ -109,6 +109,8 @@ class AttentionRNN(AcousticModel):
     def _recur(self, lstm, sequence):
         if sequence.requires_grad and sequence.device.type == "cpu" and not lstm.weight_ih_l0.requires_grad:
             return frozen_bilstm(lstm, sequence)
+        if self.training or not torch.is_grad_enabled() or sequence.device.type != "cuda":
+            return lstm(sequence)[0]
         # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
-        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+        with torch.backends.cudnn.flags(enabled=False):
             return lstm(sequence)[0]

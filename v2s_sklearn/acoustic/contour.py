@@ -169,8 +169,10 @@ class ContourNet(AcousticModel):
         )
         self.output = nn.Linear(n_bands * (self.n_pooled + 2), self.n_classes)
         n_mels = frontend.filters.shape[1]
-        centres = (torch.arange(n_bands) + 0.5) * n_mels / n_bands
-        bumps = torch.exp(-0.5 * ((torch.arange(n_mels)[:, None] + 0.5 - centres) * 2 * n_bands / n_mels) ** 2)
+        centres = (torch.arange(n_bands, dtype=torch.float32) + 0.5) * n_mels / n_bands
+        bumps = torch.exp(
+            -0.5 * ((torch.arange(n_mels, dtype=torch.float32)[:, None] + 0.5 - centres) * 2 * n_bands / n_mels) ** 2
+        )
         self.register_buffer("bands", bumps / bumps.sum(0), persistent=False)  # (M, J)
 
     def _network(self):

@@ -14,6 +14,7 @@ from v2s_sklearn.acoustic.digests import HUGGING_FACE_FILES, digest_of_model, st
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+from v2s_sklearn.settings import own_settings
 
 # Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
 # The modules need optional dependencies, so each is imported at its first use.
@@ -24,6 +25,16 @@ LOADERS = {
 _FACTORIES = {}
 _LOADED = {}
 _LOCK = threading.RLock()
+
+
+def _new_lock():
+    """Start a forked child, which may have been given a closed lock."""
+    global _LOCK
+    _LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 class ModelReference(NamedTuple):
@@ -150,7 +161,8 @@ def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
                 return model
         key = (name, _state_of(name), device)
         if key not in _LOADED:
-            _LOADED[key] = _load(name, device)
+            with own_settings():
+                _LOADED[key] = _load(name, device)
         model = _LOADED[key]
     found = model.source.sha256
     if sha256 is not None and found != sha256:

@@ -5,6 +5,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples, V voices.
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -23,15 +24,20 @@ class Voice:
     Attributes
     ----------
     carrier : float
-        Hz.
+        Hz, at most 1e6, as the deviation is.
     deviation : float, default=0
         Hz for one unit of the scaled series.
     loudness : float, default=0
-        Nats of amplitude for one unit of the scaled series.
+        Nats of amplitude for one unit of the scaled series, at most 5.
     n_harmonics : int, default=1
-        The k-th harmonic has amplitude 1 / k.
+        The k-th harmonic has amplitude 1 / k. At most 100.
     order : int, default=0
         0 sounds the series, 1 its first differences, scaled to the spread they have in training.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one is not a finite number in its range.
     """
 
     carrier: float
@@ -39,6 +45,22 @@ class Voice:
     loudness: float = 0.0
     n_harmonics: int = 1
     order: int = 0
+
+    def __post_init__(self):
+        ranges = {
+            "carrier": (Real, -1e6, 1e6),
+            "deviation": (Real, -1e6, 1e6),
+            "loudness": (Real, -5, 5),
+            "n_harmonics": (Integral, 1, 100),
+            "order": (Integral, 0, 1),
+        }
+        for name, (kind, least, most) in ranges.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or not least <= value <= most:
+                raise InvalidParameterError(
+                    f"{name} of a Voice must be {'an integer' if kind is Integral else 'a number'} from {least:g} to "
+                    f"{most:g}, got {value!r}."
+                )
 
 
 # Chosen by leave-one-out accuracy on the training splits of the paper's 30 data sets; see benchmarks/NOTES.md.
@@ -89,7 +111,7 @@ class ModulationReprogram(ArrayModule):
     amplitude : float, default=0.1
         Of a voice at x = 0, full scale 1.
     n_replicates : int, default=1
-        How many times the series sounds in the window, each time in an equal part of it.
+        How many times the series sounds in the window, each time in an equal part of it of at least one sample.
     dropout : float, default=0.0
         Share of the additive waveform set to zero in a training step.
     max_sounded : int, default=4
@@ -125,16 +147,19 @@ class ModulationReprogram(ArrayModule):
     ):
         super().__init__()
         self.n_samples, self.sample_rate = n_samples, sample_rate
-        self.amplitude, self.n_replicates = amplitude, n_replicates
+        self.amplitude, self.n_replicates = amplitude, min(int(n_replicates), n_samples)
         self.max_sounded, self.seed = max_sounded, seed
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
         self.orders = [voice.order for voice in voices]
         self.register_buffer("difference_scale", torch.ones(1, 1))  # (C, 1)
         self.register_buffer("mixture", None)
-        self.carrier = nn.Parameter(torch.tensor([float(v.carrier) for v in voices]) / self.FREQUENCY_UNIT)
-        self.deviation = nn.Parameter(torch.tensor([float(v.deviation) for v in voices]) / self.FREQUENCY_UNIT)
-        self.loudness = nn.Parameter(torch.tensor([float(v.loudness) for v in voices]))
+        carrier, deviation, loudness = torch.tensor(
+            [(voice.carrier, voice.deviation, voice.loudness) for voice in voices], dtype=torch.float32
+        ).T.contiguous()
+        self.carrier = nn.Parameter(carrier / self.FREQUENCY_UNIT)
+        self.deviation = nn.Parameter(deviation / self.FREQUENCY_UNIT)
+        self.loudness = nn.Parameter(loudness.clone())
         self.additive = nn.Parameter(torch.zeros(n_samples))
 
     def fit(self, series, lengths, sample_weight=None):

@@ -48,7 +48,7 @@ class PadReprogram(ArrayModule):
 
     def __init__(self, n_samples, n_replicates=1, dropout=0.0, gain=0.1, seed=0):
         super().__init__()
-        self.n_samples, self.n_replicates, self.gain = n_samples, n_replicates, gain
+        self.n_samples, self.n_replicates, self.gain = n_samples, int(n_replicates), gain
         self.dropout = SeededDropout(dropout, seed)
         bound = math.sqrt(6.0 / (n_samples + 1))
         uniform = torch.rand(n_samples, generator=torch.Generator().manual_seed(seed))
@@ -94,6 +94,7 @@ class PadView(View):
     """
 
     options = ("n_replicates", "dropout", "seed")
+    keeps_length = False  # theta sounds behind a series
 
     def __init__(self, acoustic, *, n_replicates=1, dropout=0.0, seed=0):
         super().__init__(acoustic, PadReprogram(acoustic.n_samples, n_replicates, dropout, seed=seed))

@@ -46,6 +46,11 @@ class View(ArrayModule):
     needs = "nothing"
     #: Whether the source hears waveforms whole and names its classes, so that `source_logits` means something.
     names_words = True
+    #: Whether series keep their length where those of training are of unequal length: zeros behind them make all
+    #: as long as the longest. Otherwise the input transformation is told their lengths.
+    keeps_length = True
+    #: Time points that a series has at least, with the zeros behind it; 0 where the training series are of one length.
+    least_points = 0
 
     def __init__(self, acoustic, transformation):
         super().__init__()
@@ -87,7 +92,9 @@ class View(ArrayModule):
         -------
         self
         """
-        self.transformation.fit(series, lengths, sample_weight)
+        if self.keeps_length:
+            self.least_points = int(max(lengths)) if min(lengths) < max(lengths) else 0
+        self.transformation.fit(series, np.maximum(lengths, self.least_points), sample_weight)
         self._shape = (series.shape[1], int(max(lengths)))
         self._fit_pooling(series, lengths)
         return self
@@ -124,9 +131,12 @@ class View(ArrayModule):
         return self.transformation(*self._tensors(series, lengths))
 
     def _tensors(self, series, lengths):
-        """Return arrays as tensors on the device of theta."""
+        """Return arrays as tensors on the device of theta, with ``least_points``."""
         device = next(self.transformation.parameters()).device
-        return torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
+        series, lengths = torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device)
+        missing = self.least_points - series.shape[2]
+        series = torch.nn.functional.pad(series, (0, missing)) if missing > 0 else series
+        return series, lengths.clamp(min=self.least_points)
 
     @torch.no_grad()
     def layers(self):

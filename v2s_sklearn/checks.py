@@ -1,0 +1,84 @@
+"""Checks of labels, weights of classes and other parameters that both estimators share; errors name the argument."""
+
+import os
+import re
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from v2s_sklearn.errors import InvalidParameterError, V2SError
+
+
+@contextmanager
+def naming(argument):
+    """Name the argument in errors of libraries that do not."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if re.search(rf"\b{argument}\b", str(error)):
+            raise
+        kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} cannot be used: {error}") from error
+
+
+def check_labels(y):
+    """Return labels as an array (N,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are no labels of classes, or one is missing.
+    """
+    with naming("y"):
+        if isinstance(y, pd.DataFrame):
+            y = y.to_numpy()
+        y = column_or_1d(y, warn=True)
+        missing = pd.isna(y)
+        if missing.any():
+            raise ValueError(
+                f"Input y contains NaN or None, first for case {missing.argmax()}. Give each case a label, or drop it."
+            )
+        check_classification_targets(y)
+        if y.dtype == object:
+            np.unique(y)  # a TypeError where labels cannot be sorted
+    return y
+
+
+def class_weights(class_weight, classes, y):
+    """Return the weight of each class, (n_classes,), for scikit-learn's ``class_weight``.
+
+    scikit-learn's own function turns labels like "1" into integers before it looks them up. As there, weights of other
+    classes are an error where one of these classes has none.
+
+    Raises
+    ------
+    InvalidParameterError
+        See above; or if a weight is negative or not finite.
+    """
+    if not isinstance(class_weight, dict):
+        return compute_class_weight(class_weight, classes=classes, y=y)
+    labels = classes.tolist()
+    wrong = [label for label, w in class_weight.items() if not isinstance(w, Real) or not 0 <= w < np.inf]
+    if wrong:
+        raise InvalidParameterError(
+            f"class_weight has {[class_weight[label] for label in wrong]} for {wrong}. Give finite numbers, at least 0."
+        )
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown and any(label not in class_weight for label in labels):
+        raise InvalidParameterError(
+            f"class_weight has weights for {unknown}, which are not among the classes {labels}. Give the "
+            "labels as they are in y; classes without a weight have weight 1."
+        )
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])
+
+
+def check_n_jobs(n_jobs):
+    """Return a number of threads for ``n_jobs``: None is 1, -1 all processors, -2 all but one."""
+    if n_jobs is None or n_jobs == 0:
+        return 1
+    return int(n_jobs) if n_jobs > 0 else max(1, os.cpu_count() + 1 + int(n_jobs))

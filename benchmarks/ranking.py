@@ -112,8 +112,8 @@ def make_table(results):
     complete = results.groupby("dataset").filter(lambda table: len(table) == n_sources)
     found = {mode: correlations(complete, mode) for mode in CLASSIFIERS}
     lines = [
-        f"Spearman's correlation over {n_sources} sources, mean and 95 % interval over data sets (Student's t); positive "
-        "where the criterion is right.\n",
+        f"Spearman's correlation over {n_sources} sources, mean and 95 % interval over data sets (Student's t); "
+        "positive where the criterion is right.\n",
         "| criterion | " + " | ".join(f"{mode} mode, {len(found[mode])} data sets" for mode in found) + " |",
         "|---|" + "---|" * len(found),
     ]

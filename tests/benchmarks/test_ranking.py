@@ -24,7 +24,7 @@ def ranking(monkeypatch):
 
 @pytest.fixture
 def results():
-    """Three sets on which the greater log loss belongs to the worse source in default mode, to the better in paper mode."""
+    """Three sets on which the log loss is right in default mode and wrong in paper mode."""
     rows = []
     for dataset in ("a", "b", "c"):
         for source in range(5):

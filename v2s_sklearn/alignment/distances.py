@@ -3,6 +3,8 @@
 Shape legend: n source clips, N target cases, K source classes, P projections.
 """
 
+import math
+
 import numpy as np
 from scipy.special import softmax
 
@@ -183,4 +185,4 @@ def target_risk_bound(source, source_labels, target):
     ----------
     .. [1] Voice2Series, ICML 2021, Theorem 1.
     """
-    return source_risk(source, source_labels) + 2 * np.sqrt(np.shape(source)[1]) * wasserstein_1(source, target)
+    return source_risk(source, source_labels) + 2 * math.sqrt(np.shape(source)[1]) * wasserstein_1(source, target)

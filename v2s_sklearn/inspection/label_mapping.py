@@ -81,12 +81,13 @@ class LabelMappingDisplay:
             words = [[labels[index] for index in row] for row in clf.label_mapping_]
             return cls(clf.classes_, words=words).plot(ax=ax)
         weights = mapping.stack_weights.cpu().numpy()
-        view_shares = dict(zip(mapping.group_names, weights / weights.sum(), strict=True))
+        view_shares = dict(zip(mapping.group_names, (weights / weights.sum()).tolist(), strict=True))
         squares = (clf.label_mapping_**2).sum(axis=1)
         layer_shares, start = {}, 0
         for view in views:
             for layer, columns in view.layers().items():
-                layer_shares[f"{name_of(view)}: {layer}"] = squares[start + columns].sum() / max(squares.sum(), 1e-300)
+                share = squares[start + columns].sum() / max(squares.sum(), 1e-300)
+                layer_shares[f"{name_of(view)}: {layer}"] = float(share)
             start += view.n_features
         return cls(clf.classes_, view_shares=view_shares, layer_shares=layer_shares).plot(ax=ax)
 

@@ -114,7 +114,7 @@ class ViewsDisplay:
             right.set(xlabel=self.unit)
             right.invert_yaxis()
         figure = axes[0, 0].figure
-        axes[0, 1].set_title(self.title.replace(": ", ":\n", 1), fontsize="medium")
+        axes[0, 1].set_title(self.title.replace(": ", ":\n", 1), fontsize="medium", loc="right")
         self.ax_, self.figure_ = axes, figure
         return self
 

@@ -32,7 +32,7 @@ class Result:
         True classes, as indices of the sorted labels.
     probabilities : array of shape (n_cases, n_classes)
     fit_time, predict_time : float
-        In seconds.
+        In seconds, of the processor where one thread was used.
     memory : int
         Greatest resident memory of the process in bytes; -1 if unknown.
     split : {"TEST", "TRAIN"}

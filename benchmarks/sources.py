@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from aeon.datasets import load_classification
+from report import replace_block
 from run import set_threads
 from sklearn.model_selection import StratifiedKFold
 
@@ -127,13 +128,6 @@ def make_table(rows):
     return "\n".join(lines) + "\n"
 
 
-def insert_into_docs(table, path=DOCS):
-    """Replace what stands between the markers of the table."""
-    begin, end = "<!-- sources: begin -->\n", "<!-- sources: end -->"
-    before, rest = path.read_text().split(begin)
-    write_atomically(path, (before + begin + table + end + rest.split(end)[1]).encode())
-
-
 def main():
     """Measure what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,7 +159,7 @@ def main():
     table = make_table(rows)
     print(table)
     if options.docs:
-        insert_into_docs(table)
+        replace_block(DOCS, "sources", table)
 
 
 if __name__ == "__main__":

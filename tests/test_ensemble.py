@@ -122,10 +122,11 @@ def test_a_network_of_ones_own(italy):
     assert paper.theta_.shape == (4000,)
 
 
-def test_the_default_is_three_sources_and_three_views(italy):
+def test_the_default_is_four_sources_and_three_kinds_of_view(italy):
     X, y, X_test, y_test = italy
     clf = V2SClassifier(random_state=0).fit(X, y)
-    assert [type(view).__name__ for view in clf.net_.module_.views] == ["ModulationView", "PlaybackView", "ContourView"]
+    kinds = [type(view).__name__ for view in clf.net_.module_.views]
+    assert kinds == ["ModulationView", "ModulationView", "PlaybackView", "ContourView"]
     modulation, playback, contour = clf.theta_
     assert set(modulation) == {"carrier", "deviation", "loudness", "additive"}
     assert len(modulation["carrier"]) == 1
@@ -137,7 +138,7 @@ def test_the_default_is_three_sources_and_three_views(italy):
     assert heard.shape == (len(X), 4 * 2 * 64 * (3 + 2 * 2))
     assert ((heard >= 0) & (heard <= 1)).all()
     apart = [
-        V2SFeatures("v2sa", voices=DEFAULT_VOICES[:1]).fit_transform(X),
+        *(V2SFeatures(name, voices=DEFAULT_VOICES[1:2]).fit_transform(X) for name in ("v2sa", "v2st")),
         heard,
         V2SFeatures("v2sc").fit_transform(X),
     ]

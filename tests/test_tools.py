@@ -52,9 +52,10 @@ def test_pickle_and_joblib(estimator, data, tmp_path):
 def test_grid_search_in_two_processes(data):
     X, y = data[:2]
     grid = {"n_replicates": [1, 4], "reprogramming": ["modulation", "pad"]}
-    search = GridSearchCV(V2SClassifier(random_state=0), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    classifier = V2SClassifier("v2sa", random_state=0)
+    search = GridSearchCV(classifier, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
     assert search.best_score_ > 0.8
-    alone = GridSearchCV(V2SClassifier(random_state=0), grid, cv=2, error_score="raise").fit(X, y)
+    alone = GridSearchCV(classifier, grid, cv=2, error_score="raise").fit(X, y)
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(search.predict_proba(X), alone.predict_proba(X))
 

@@ -23,7 +23,7 @@ from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.threads import one_thread
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
-from v2s_sklearn.views import plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
 
 class V2SClassifier(BaseV2SClassifier):
@@ -34,7 +34,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     Parameters
     ----------
-    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "wav2vec", "v2sc")
+    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "v2st", "wav2vec", "v2sc")
         The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
     reprogramming : {"auto", "contour", "playback", "modulation", "pad"}, default="auto"
@@ -42,16 +42,18 @@ class V2SClassifier(BaseV2SClassifier):
         carriers, deviations and loudness, and an additive waveform. "playback": the series, its differences, its
         running sum and its spectrum as samples one after another; for "ridge" and sources with filters on the raw
         waveform, which hear them at every octave.
-        "contour": the series as a contour, for "ridge" and sources trained on those.
+        "contour": the series as a contour, for "ridge" and sources trained on those, which hear it at one length, and
+        one of more than 256 points at two.
         "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": for each source
         the first of "contour", "playback" and "modulation" that it can.
     voices : sequence of Voice, optional
-        Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the first.
+        Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the one
+        of the differences.
     n_replicates : int, default=1
         m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
     max_channels : int, default=16
         Channels of a series that are heard; more are mixed at random to this many, so that cost is bounded: the default
-        makes at most 4 waveforms of each for wav2vec's filters, and 4 of all for v2sa.
+        makes at most 4 waveforms of each for wav2vec's filters, 2 of all for v2sc, and one of all for v2sa and v2st.
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
@@ -146,7 +148,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     def __init__(
         self,
-        acoustic_model=("v2sa", "wav2vec", "v2sc"),
+        acoustic_model=DEFAULT_SOURCES,
         *,
         reprogramming="auto",
         voices=None,
@@ -226,6 +228,23 @@ class V2SClassifier(BaseV2SClassifier):
             "weight_decay": 0.04,
         }
         return cls(**(settings | overrides))
+
+    @classmethod
+    def fast(cls, **overrides):
+        """Return a classifier that hears series through wav2vec's filters alone, the cheapest part of the default.
+
+        docs/benchmark.md says what it costs and what it gives away.
+
+        Parameters
+        ----------
+        **overrides
+            Parameters of the class that replace these.
+
+        Returns
+        -------
+        V2SClassifier
+        """
+        return cls(**({"acoustic_model": "wav2vec"} | overrides))
 
     @one_thread()
     def _fit(self, X, y, sample_weight=None):

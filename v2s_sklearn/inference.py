@@ -1,9 +1,7 @@
 """Running a frozen module on many cases: constant chunks, workers, blocks of cases.
 
-Shape legend: N cases, G waveforms of a case.
+Shape legend: N cases, C channels, T time points, D embedding, K source classes.
 """
-
-import math
 
 import numpy as np
 import torch
@@ -13,8 +11,6 @@ from v2s_sklearn.embeddings import ComputedEmbeddings
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.threads import one_thread
 
-# Waveforms computed at a time. A constant, so that a case has the same bits alone and among others.
-CHUNK_WAVEFORMS = 64
 # Chunks that one worker computes at a time.
 TASK_CHUNKS = 4
 # Cases that are scaled and computed at a time in prediction.
@@ -64,14 +60,6 @@ def _run_chunks(function, data, chunk_size):
     return torch.cat(results)
 
 
-def chunk_size(n_waveforms):
-    """Return how many cases make a chunk when each has ``n_waveforms`` waveforms: a power of two.
-
-    Matrix products compute the last rows of other numbers in another way, so that a case would have other bits there.
-    """
-    return 2 ** int(math.log2(max(1, CHUNK_WAVEFORMS // n_waveforms)))
-
-
 def compute(function, data, chunk_size, device, n_jobs=None):
     """Return what a function of a frozen module gives for all cases, an array (N, ...).
 
@@ -94,7 +82,7 @@ def compute(function, data, chunk_size, device, n_jobs=None):
 
 def compute_embeddings(network, data, device, n_jobs=None):
     """Return the embeddings of all cases, float32 array (N, D); ``data`` as for `compute`."""
-    return compute(network.embed, data, chunk_size(network.n_waveforms), device, n_jobs)
+    return compute(network.embed, data, network.chunk_cases, device, n_jobs)
 
 
 def embeddings_of(network, data, device, n_jobs=None):
@@ -109,7 +97,7 @@ def embeddings_of(network, data, device, n_jobs=None):
     n_features = sum(view.n_features for view in network.views)
     embeddings = ComputedEmbeddings(rows, len(data["series"]), n_features)
     # Whole tasks, so that no chunk has to be filled up.
-    n_task = TASK_CHUNKS * chunk_size(network.n_waveforms)
+    n_task = TASK_CHUNKS * network.chunk_cases
     embeddings.block_cases = max(n_task, embeddings.block_cases // n_task * n_task)
     return embeddings
 
@@ -120,7 +108,7 @@ def compute_source_probabilities(network, data, device, n_jobs=None):
     def probabilities(**chunk):
         return torch.softmax(network.source_logits(**chunk), dim=1)
 
-    return compute(probabilities, data, chunk_size(network.n_waveforms), device, n_jobs)
+    return compute(probabilities, data, network.chunk_cases, device, n_jobs)
 
 
 def in_blocks(function, X, scaler):

@@ -4,10 +4,31 @@ Shape legend: B batch, C channels, T time points, G waveforms of a case, S wavef
 D embedding.
 """
 
+import math
+
 import torch
 from torch import nn
 
 from v2s_sklearn.arrays import ArrayModule
+
+# Waveforms that a model hears at a time. A constant, so that a case has the same bits alone and among others.
+CHUNK_WAVEFORMS = 64
+# Cases computed at a time, if a model can hear so many: of fewer, those views are slow that make one waveform of a case
+# where others make many.
+LEAST_CHUNK_CASES = 16
+
+
+def cases_heard(n_waveforms):
+    """Return how many cases a model hears at a time when each has ``n_waveforms`` waveforms: a power of two.
+
+    Matrix products compute the last rows of other numbers in another way, so that a case would have other bits there.
+    """
+    return 2 ** int(math.log2(max(1, CHUNK_WAVEFORMS // n_waveforms)))
+
+
+def hear(function, waveforms):
+    """Return what a function of waveforms (B, G, S) gives, (B, ...), so many cases at a time as a model hears."""
+    return torch.cat([function(part) for part in waveforms.split(cases_heard(waveforms.shape[1]))])
 
 
 class ReprogrammedModel(ArrayModule):
@@ -34,9 +55,10 @@ class ReprogrammedModel(ArrayModule):
         return list(dict.fromkeys(view.transformation for view in self.views))
 
     @property
-    def n_waveforms(self):
-        """The greatest number of waveforms G that one view makes of a case."""
-        return max(view.n_waveforms for view in self.views)
+    def chunk_cases(self):
+        """Cases to be computed at a time in inference."""
+        heard = [cases_heard(view.n_waveforms) for view in self.views]
+        return max(min(heard), min(max(heard), LEAST_CHUNK_CASES))
 
     def blocks(self):
         """Return the parts of the embedding that a stacked mapping takes for a view each: pairs of name and slice."""
@@ -58,7 +80,7 @@ class ReprogrammedModel(ArrayModule):
 
     def embed(self, series, lengths):
         """Return the embeddings of all views in a row: (B, C, T), (B,) to (B, D)."""
-        return torch.cat([view.embed(waveforms) for view, waveforms in self.heard(series, lengths)], dim=1)
+        return torch.cat([hear(view.embed, waveforms) for view, waveforms in self.heard(series, lengths)], dim=1)
 
     def precompute(self, series, lengths):
         """Return what training steps need not compute again, arrays with a row a case, by name of the argument."""
@@ -72,7 +94,7 @@ class ReprogrammedModel(ArrayModule):
         """
         if torch.is_grad_enabled() and len(self.views) == 1:
             return self.views[0].differentiable_logits(series, lengths, spectra)
-        logits = [view.source_logits(waveforms) for view, waveforms in self.heard(series, lengths)]
+        logits = [hear(view.source_logits, waveforms) for view, waveforms in self.heard(series, lengths)]
         return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
 
     def forward(self, series, lengths, spectra=None):

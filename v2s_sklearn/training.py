@@ -16,7 +16,8 @@ from skorch.utils import noop
 from torch import nn
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inference import CHUNK_WAVEFORMS, chunk_size, in_constant_chunks, resolve_device
+from v2s_sklearn.inference import in_constant_chunks, resolve_device
+from v2s_sklearn.network import CHUNK_WAVEFORMS
 
 TRAINING_CONSTRAINTS = {
     "max_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -130,7 +131,7 @@ def make_net(estimator, module, labels, random_state):
     estimator : estimator
         With the parameters of `TRAINING_CONSTRAINTS`, ``device``, and ``_n_jobs``, the number of threads.
     module : torch.nn.Module
-        Takes ``series`` and ``lengths``, returns log-probabilities; makes ``n_waveforms`` of a case.
+        Takes ``series`` and ``lengths``, returns log-probabilities, for ``chunk_cases`` at a time in inference.
     labels : ndarray of shape (N,), int
         Of the training cases.
     random_state : numpy.random.RandomState
@@ -163,7 +164,7 @@ def make_net(estimator, module, labels, random_state):
         callbacks=callbacks,
         device=resolve_device(estimator.device),
         verbose=estimator.verbose,
-        chunk_size=chunk_size(module.n_waveforms),
+        chunk_size=module.chunk_cases,
         n_jobs=estimator._n_jobs,
     )
     return net.initialize()

@@ -18,6 +18,7 @@ from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import predict_proba, resolve_device
+from v2s_sklearn.network import CHUNK_WAVEFORMS
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.threads import one_thread
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
@@ -37,7 +38,7 @@ class FineTunedModel(ArrayModule):
         Number of target classes.
     """
 
-    n_waveforms = 1  # the channels of a case share one
+    chunk_cases = CHUNK_WAVEFORMS  # the channels of a case share one
 
     def __init__(self, acoustic, n_replicates, n_target):
         super().__init__()

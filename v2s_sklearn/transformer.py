@@ -12,7 +12,7 @@ from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.threads import one_thread
-from v2s_sklearn.views import plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -49,7 +49,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     def __init__(
         self,
-        acoustic_model=("v2sa", "wav2vec", "v2sc"),
+        acoustic_model=DEFAULT_SOURCES,
         *,
         reprogramming="auto",
         voices=None,

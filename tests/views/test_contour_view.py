@@ -18,35 +18,44 @@ def data():
     return rng.normal(size=(30, 2, 50)).cumsum(2).astype(np.float32), rng.integers(20, 51, 30)
 
 
-def test_contours_are_normalised_by_themselves_and_by_the_training_series(data):
+def test_contours_are_normalised_by_the_training_series(data):
     series, lengths = data
-    transformation = ContourReprogram(128).fit(*data)
-    own, common = transformation(*map(torch.as_tensor, data)).unflatten(1, (2, -1)).unbind(1)
-    assert own.shape == (30, 2, 128)
-    torch.testing.assert_close(own.mean(2), torch.zeros(30, 2), atol=1e-4, rtol=0)
-    torch.testing.assert_close(own.square().mean(2), torch.ones(30, 2), atol=1e-3, rtol=0)
-    torch.testing.assert_close(common.mean((0, 2)), torch.zeros(2), atol=1e-4, rtol=0)
-    torch.testing.assert_close(common.square().mean((0, 2)), torch.ones(2), atol=1e-3, rtol=0)
+    transformation = ContourReprogram().fit(*data)
+    contours = transformation(*map(torch.as_tensor, data)).detach()
+    assert contours.shape == (30, 2, 128)
+    torch.testing.assert_close(contours.mean((0, 2)), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(contours.square().mean((0, 2)), torch.ones(2), atol=1e-3, rtol=0)
     # The ends of a series are those of its contour.
     raw = series[3, 1, [0, lengths[3] - 1]]
     scaled = (raw - transformation.mean[1, 0].item()) / transformation.scale[1, 0].item()
-    np.testing.assert_allclose(common[3, 1, [0, -1]].detach(), scaled, rtol=1e-4)
+    np.testing.assert_allclose(contours[3, 1, [0, -1]], scaled, rtol=1e-4)
 
 
-def test_the_embedding_has_the_size_that_it_says_and_two_blocks(data):
+@pytest.mark.parametrize(("n_points", "lengths"), [(1, (128,)), (256, (128,)), (257, (128, 512)), (2700, (128, 512))])
+def test_long_series_are_heard_at_two_lengths(n_points, lengths):
+    series = np.random.default_rng(0).normal(size=(5, 1, n_points)).cumsum(2).astype(np.float32)
+    view = ContourView(load_acoustic_model("v2sc")).fit(series, np.full(5, n_points))
+    assert view.transformation.lengths == lengths
+    assert view.transformation.theta_numpy().shape == lengths[-1:]
+    assert list(view.blocks()) == [f"contour {n}{kind}" for n in lengths for kind in ("", " mixtures")]
+
+
+def test_the_embedding_has_the_size_that_it_says_in_its_blocks():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(12, 2, 300)).cumsum(2).astype(np.float32), rng.integers(100, 301, 12)
     view = ContourView(load_acoustic_model("v2sc")).fit(*data)
     embedding = view.embed(view.waveforms(*data))
     blocks = view.blocks()
-    assert list(blocks) == ["contour", "contour mixtures"]
-    assert blocks["contour"].stop == blocks["contour mixtures"].start
-    assert embedding.shape == (30, view.n_features) == (30, blocks["contour mixtures"].stop)
+    assert [block.start for block in blocks.values()] == [0, *[block.stop for block in blocks.values()][:-1]]
+    assert embedding.shape == (12, view.n_features) == (12, blocks["contour 512 mixtures"].stop)
+    assert embedding.isfinite().all()
     assert torch.equal(embedding, pickle.loads(pickle.dumps(view)).embed(view.waveforms(*data)))
 
 
 def test_the_network_takes_the_statistics_of_the_training_series(data):
     model = load_acoustic_model("v2sc")
     view = ContourView(model).fit(*data)
-    contours = view.waveforms(*data)[:, :2].flatten(0, 1)
+    contours = view.waveforms(*data).flatten(0, 1)
     expected = model.pool(model.stages(contours, model.fit_statistics(contours))).reshape(30, -1)
     torch.testing.assert_close(view.embed(view.waveforms(*data))[:, : expected.shape[1]], expected, atol=1e-4, rtol=0)
 

@@ -8,7 +8,7 @@ import torch
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.views import VIEWS, ContourView, ModulationView, PadView, PlaybackView, plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, VIEWS, ContourView, ModulationView, PadView, PlaybackView, plan_views
 
 KINDS = {"contour": "v2sc", "playback": "wav2vec", "modulation": "v2sa", "pad": "v2st"}
 
@@ -57,7 +57,7 @@ def test_features_do_not_grow_with_the_channels():
     counts = []
     for n_channels in (5, 12):
         series, lengths = rng.normal(size=(6, n_channels, 60)).astype(np.float32), np.full(6, 60)
-        plan = plan_views([load_acoustic_model(name) for name in ("v2sa", "wav2vec", "v2sc")], n_channels)
+        plan = plan_views([load_acoustic_model(name) for name in DEFAULT_SOURCES], n_channels)
         counts.append([view.fit(series, lengths).n_features for view in plan.views])
     assert counts[0] == counts[1]
 
@@ -72,6 +72,13 @@ def test_each_source_is_heard_through_the_first_view_that_can():
     assert kinds == [PadView] * 3
     with pytest.raises(InvalidParameterError, match="'playback' needs .*'v2sa' cannot be heard so"):
         plan_views(models, 1, reprogramming="playback")
+
+
+def test_beside_playback_fewer_mixtures_of_the_channels_are_heard():
+    series, lengths = np.random.default_rng(0).normal(size=(6, 7, 60)).astype(np.float32), np.full(6, 60)
+    for sources, expected in ((["v2sa", "wav2vec", "v2sc"], [1, 28, 2]), (["v2sa", "v2sc"], [4 * 3, 4])):
+        plan = plan_views([load_acoustic_model(name) for name in sources], 7)
+        assert [view.fit(series, lengths).n_waveforms for view in plan.views] == expected
 
 
 def test_sources_with_one_window_share_theta():

@@ -113,18 +113,26 @@ class TemporalConvNet(AcousticModel):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(channels[-1], self.n_classes)
 
-    def activations(self, features):
-        """Return the activations of each layer: features (B, F, M) to a dict, see `AcousticModel.activations`.
+    @property
+    def embedded_layers(self):
+        """Layers of `embed` by default: the stem and two thirds of the blocks.
 
-        Keys ``stem``, ``block1`` ... (B, D, F'), before the rectifier, ``pool`` (B, D) and ``logits`` (B, K).
+        Those behind them help series of other kinds by nothing; see benchmarks/NOTES.md.
+        """
+        return ["stem", *(f"block{number}" for number in range(1, 1 + -(-2 * len(self.blocks) // 3)))]
+
+    def layers(self, features):
+        """Yield name and activation of each layer: features (B, F, M), see `AcousticModel.layers`.
+
+        Names ``stem``, ``block1`` ... (B, D, F'), before the rectifier, ``pool`` (B, D) and ``logits`` (B, K).
         """
         x = self.stem(features.transpose(1, 2))
         if self.neighbourhoods is not None:
             x = x + self.neighbourhoods(features)
-        layers = {"stem": x}
+        yield "stem", x
         for index, block in enumerate(self.blocks, start=1):
             x = block(torch.relu(x))
-            layers[f"block{index}"] = x
-        layers["pool"] = torch.relu(x).mean(2)
-        layers["logits"] = self.output(self.dropout(layers["pool"]))
-        return layers
+            yield f"block{index}", x
+        pool = torch.relu(x).mean(2)
+        yield "pool", pool
+        yield "logits", self.output(self.dropout(pool))

@@ -3,11 +3,12 @@
 from v2s_sklearn.views.contour import ContourView
 from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView, Voice
 from v2s_sklearn.views.pad import PadView
-from v2s_sklearn.views.plan import VIEWS, Plan, plan_views
+from v2s_sklearn.views.plan import DEFAULT_SOURCES, VIEWS, Plan, plan_views
 from v2s_sklearn.views.playback import PlaybackView
 from v2s_sklearn.views.view import View
 
 __all__ = [
+    "DEFAULT_SOURCES",
     "DEFAULT_VOICES",
     "VIEWS",
     "ContourView",

@@ -1,14 +1,14 @@
 """The series as a contour, heard by a network that was trained on contours of speech.
 
-Shape legend: B batch, N cases, C channels, T time points, L points of a contour, G contours of a case, D channels of a
-stage, L' points of a stage, M mixtures, P pooled values.
+Shape legend: B batch, N cases, C channels, T time points, L points of a contour, D channels of a stage, L' points of a
+stage, M mixtures, P pooled values.
 """
 
 import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.acoustic.contour import z_normalise
+from v2s_sklearn.acoustic.contour import stretch as shorten
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
@@ -18,41 +18,47 @@ N_MIXTURES = 64
 
 
 class ContourReprogram(ArrayModule):
-    """Series stretched to contours, normalised once each by itself and once by all training series.
+    """Series stretched to contours and normalised by the training series, with an additive contour.
 
-    Of more than ``MAX_SOUNDED`` channels as many random mixtures are taken.
+    Of more than ``max_sounded`` channels as many random mixtures are taken.
 
     Parameters
     ----------
-    n_points : int
-        Length L of a contour.
+    max_sounded : int, default=4
     seed : int, default=0
         Of the mixtures.
 
     Attributes
     ----------
+    lengths : tuple of int
+        Those of ``LENGTHS`` that serve the training series: the first, and others if a series has more than half as
+        many points. The last is L.
     theta : Parameter of shape (L,)
         An additive contour, zero at first.
-    mixture : tensor of shape (MAX_SOUNDED, C) or None
+    mixture : tensor of shape (max_sounded, C) or None
     mean, scale : tensors of shape (C, 1)
         Of the stretched training series.
     """
 
-    MAX_SOUNDED = 4
+    # Chosen on training splits, see benchmarks/NOTES.md.
+    LENGTHS = (128, 512)
 
-    def __init__(self, n_points, seed=0):
+    def __init__(self, max_sounded=4, seed=0):
         super().__init__()
-        self.seed = seed
-        self.theta = nn.Parameter(torch.zeros(n_points))
+        self.max_sounded, self.seed = max_sounded, seed
+        self.lengths = self.LENGTHS[:1]
+        self.theta = nn.Parameter(torch.zeros(self.lengths[-1]))
         self.register_buffer("mixture", None)
         self.register_buffer("mean", torch.zeros(1, 1))
         self.register_buffer("scale", torch.ones(1, 1))
 
     def fit(self, series, lengths, sample_weight=None):
-        """Choose the mixtures, take the moments: arrays (N, C, T), (N,) and (N,); return self."""
+        """Choose lengths and mixtures, take the moments: arrays (N, C, T), (N,) and (N,); return self."""
         device = self.theta.device
-        if series.shape[1] > self.MAX_SOUNDED:
-            mixture = orthonormal_mixture(self.MAX_SOUNDED, series.shape[1], self.seed)
+        self.lengths = self.LENGTHS[:1] + tuple(n for n in self.LENGTHS[1:] if n < 2 * np.max(lengths))
+        self.theta = nn.Parameter(torch.zeros(self.lengths[-1], device=device))
+        if series.shape[1] > self.max_sounded:
+            mixture = orthonormal_mixture(self.max_sounded, series.shape[1], self.seed)
             self.mixture = torch.from_numpy(mixture.astype(np.float32)).to(device)
         stretched = self._stretched(torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device))
         weights = np.ones(len(series)) if sample_weight is None else sample_weight
@@ -68,9 +74,8 @@ class ContourReprogram(ArrayModule):
         return stretch(series, lengths, len(self.theta))
 
     def forward(self, series, lengths):
-        """Return the contours, those normalised by themselves first: (B, C, T), (B,) to (B, G=2 * C, L)."""
-        stretched = self._stretched(series, lengths)
-        return torch.cat([z_normalise(stretched), (stretched - self.mean) / self.scale], dim=1) + self.theta
+        """Return the contours: (B, C, T), (B,) to (B, C, L)."""
+        return (self._stretched(series, lengths) - self.mean) / self.scale + self.theta
 
     def theta_numpy(self):
         """Return theta as an array of shape (L,)."""
@@ -80,27 +85,29 @@ class ContourReprogram(ArrayModule):
 class ContourView(View):
     """The series as contours for a `ContourNet`, whose stages are pooled plainly and as mixtures.
 
-    The normalisations of the network take the statistics of the training series. The plain embedding holds mean and
-    maximum of each stage and segments of the last; beside it the channels of each stage are whitened over the training
-    series, mixed at random, and pooled by `v2s_sklearn.views.mixtures.shares_and_wins`.
+    A contour is heard at one length, that of a long series at two. The normalisations of the network take the
+    statistics of the training series. The plain embedding holds mean and maximum of each stage and segments of the
+    last; beside it the channels of each stage are whitened over the training series, mixed at random, and pooled by
+    `v2s_sklearn.views.mixtures.shares_and_wins`.
 
     Parameters
     ----------
     acoustic : ContourNet
-        Or another model with ``stages``, ``fit_statistics``, ``pool`` and ``n_points``.
+        Or another model with ``stages``, ``fit_statistics``, ``pool`` and ``n_pooled``.
+    max_sounded : int, default=4
+        See `ContourReprogram`.
     seed : int, default=0
-        Of the mixtures.
+        Of all mixtures.
     """
 
-    options = ("seed",)
+    options = ("max_sounded", "seed")
     needs = "mapping='ridge' and a source trained on contours, like 'v2sc'"
-    N_KINDS = 2
     MAX_POINTS = 3000
     # Statistics and mixtures are fitted to so many of the training series at most.
     N_CASES = 256
 
-    def __init__(self, acoustic, *, seed=0):
-        super().__init__(acoustic, ContourReprogram(getattr(acoustic, "n_points", 0), seed))
+    def __init__(self, acoustic, *, max_sounded=4, seed=0):
+        super().__init__(acoustic, ContourReprogram(max_sounded, seed))
         self.seed = seed
 
     @classmethod
@@ -116,38 +123,45 @@ class ContourView(View):
     @torch.no_grad()
     def _fit_pooling(self, series, lengths):
         chosen = np.unique(np.linspace(0, len(series) - 1, min(len(series), self.N_CASES)).astype(int))
-        kinds = self.waveforms(series[chosen], lengths[chosen]).unflatten(1, (self.N_KINDS, -1)).unbind(1)
+        contours = self.waveforms(series[chosen], lengths[chosen])
         random_state = np.random.RandomState(self.seed)
-        for kind, contours in enumerate(kinds):
-            statistics = self.acoustic.fit_statistics(contours.flatten(0, 1))
+        for length in self.transformation.lengths:
+            statistics = self.acoustic.fit_statistics(shorten(contours.flatten(0, 1), length))
             self._sizes = [len(part) for part in statistics]
-            self.register_buffer(f"statistics{kind}", torch.cat(statistics))
-            for index, stage in enumerate(self._stages(contours, kind)):
+            self.register_buffer(f"statistics{length}", torch.cat(statistics))
+            for index, stage in enumerate(self._stages(contours, length)):
                 fitted = fit_mixtures(stage.unbind(1), N_MIXTURES, random_state)
                 for name, value in zip(("kernel", "level"), fitted, strict=True):
-                    self.register_buffer(f"{name}{kind}{index}", torch.from_numpy(value).to(contours.device))
+                    self.register_buffer(f"{name}{length}_{index}", torch.from_numpy(value).to(contours.device))
 
-    def _stages(self, contours, kind):
-        """Return the activations of the stages: (B, C, L) to a list of (B, C, D, L')."""
-        statistics = getattr(self, f"statistics{kind}").split(self._sizes)
-        stages = self.acoustic.stages(contours.flatten(0, 1), statistics)
+    def _stages(self, contours, length):
+        """Return the activations of the stages at one length: (B, C, L) to a list of (B, C, D, L')."""
+        statistics = getattr(self, f"statistics{length}").split(self._sizes)
+        stages = self.acoustic.stages(shorten(contours.flatten(0, 1), length), statistics)
         return [stage.unflatten(0, (len(contours), -1)) for stage in stages]
 
     def embed(self, waveforms):
-        """Return the pooled stages, plain ones first: (B, G, L) to (B, G * P + 2 * stages * M * N_POOLED)."""
-        plain, mixed = [], []
-        for kind, contours in enumerate(waveforms.unflatten(1, (self.N_KINDS, -1)).unbind(1)):
-            stages = self._stages(contours, kind)
-            plain.append(
-                self.acoustic.pool([stage.flatten(0, 1) for stage in stages]).unflatten(0, (len(contours), -1))
-            )
+        """Return the pooled stages: (B, C, L) to (B, lengths * (C * P + stages * M * N_POOLED)).
+
+        Length by length, the plain ones before the mixtures.
+        """
+        parts = []
+        for length in self.transformation.lengths:
+            stages = self._stages(waveforms, length)
+            plain = self.acoustic.pool([stage.flatten(0, 1) for stage in stages])
+            parts.append(plain.reshape(len(waveforms), -1))
             for index, stage in enumerate(stages):
-                heard = getattr(self, f"kernel{kind}{index}") @ stage.flatten(1, 2)
-                mixed.append(shares_and_wins(heard, getattr(self, f"level{kind}{index}")))
-        return torch.cat([part.flatten(1) for part in (*plain, *mixed)], dim=1)
+                heard = getattr(self, f"kernel{length}_{index}") @ stage.flatten(1, 2)
+                parts.append(shares_and_wins(heard, getattr(self, f"level{length}_{index}")))
+        return torch.cat(parts, dim=1)
 
     def blocks(self):
-        """Return the plain and the mixed part of the embedding, each a view to the mapping."""
-        n_features = self.n_features
-        n_plain = self.n_waveforms * self.acoustic.n_pooled
-        return {"contour": slice(0, n_plain), "contour mixtures": slice(n_plain, n_features)}
+        """Return the plain and the mixed part of the embedding at each length, each a view to the mapping."""
+        lengths = self.transformation.lengths
+        size, n_plain = self.n_features // len(lengths), self.n_waveforms * self.acoustic.n_pooled
+        blocks = {}
+        for number, length in enumerate(lengths):
+            start = number * size
+            blocks[f"contour {length}"] = slice(start, start + n_plain)
+            blocks[f"contour {length} mixtures"] = slice(start + n_plain, start + size)
+        return blocks

@@ -47,8 +47,6 @@ DEFAULT_VOICES = (
     Voice(1500.0, deviation=500.0, order=1),
     Voice(200.0, loudness=0.7, n_harmonics=10),
 )
-# Beside a source that series are played back to, more voices added nothing.
-VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
 
 
 def difference_scale(series, lengths, sample_weight=None):
@@ -78,7 +76,7 @@ class ModulationReprogram(ArrayModule):
 
     The series is stretched over the whole window. Each voice sounds it by frequency, by loudness, or by both, so that
     the acoustic model sees its shape as a contour in the spectrogram. Each channel is sounded on its own; of more than
-    ``MAX_SOUNDED`` channels as many random mixtures are.
+    ``max_sounded`` channels as many random mixtures are.
 
     Parameters
     ----------
@@ -94,6 +92,7 @@ class ModulationReprogram(ArrayModule):
         How many times the series sounds in the window, each time in an equal part of it.
     dropout : float, default=0.0
         Share of the additive waveform set to zero in a training step.
+    max_sounded : int, default=4
     seed : int, default=0
         Of the dropout and the mixtures.
 
@@ -104,14 +103,11 @@ class ModulationReprogram(ArrayModule):
     loudness : Parameter of shape (V,)
     additive : Parameter of shape (S,)
         Zero at first.
-    mixture : tensor of shape (MAX_SOUNDED, C) or None
+    mixture : tensor of shape (max_sounded, C) or None
         What is sounded of many channels.
     difference_scale : tensor of shape (C, 1)
         Standard deviation of the first differences of each sounded channel, which voices of order 1 are divided by.
     """
-
-    # Chosen on training splits, see benchmarks/NOTES.md.
-    MAX_SOUNDED = 4
 
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
@@ -124,12 +120,13 @@ class ModulationReprogram(ArrayModule):
         amplitude=0.1,
         n_replicates=1,
         dropout=0.0,
+        max_sounded=4,
         seed=0,
     ):
         super().__init__()
         self.n_samples, self.sample_rate = n_samples, sample_rate
         self.amplitude, self.n_replicates = amplitude, n_replicates
-        self.seed = seed
+        self.max_sounded, self.seed = max_sounded, seed
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
         self.orders = [voice.order for voice in voices]
@@ -142,8 +139,8 @@ class ModulationReprogram(ArrayModule):
 
     def fit(self, series, lengths, sample_weight=None):
         """Choose the mixtures, take the spread of first differences: arrays (N, C, T), (N,) and (N,); return self."""
-        if series.shape[1] > self.MAX_SOUNDED:
-            mixture = orthonormal_mixture(self.MAX_SOUNDED, series.shape[1], self.seed).astype(np.float32)
+        if series.shape[1] > self.max_sounded:
+            mixture = orthonormal_mixture(self.max_sounded, series.shape[1], self.seed).astype(np.float32)
             series = np.einsum("mc,nct->nmt", mixture, series)
             self.mixture = torch.from_numpy(mixture).to(self.additive.device)
         scale = torch.from_numpy(difference_scale(series, lengths, sample_weight)).unsqueeze(1)
@@ -172,7 +169,7 @@ class ModulationReprogram(ArrayModule):
         return self.amplitude * loudness * tone
 
     def forward(self, series, lengths):
-        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * min(C, MAX_SOUNDED), S)."""
+        """Return the reprogrammed waveforms: (B, C, T), (B,) to (B, V * min(C, max_sounded), S)."""
         part = -(-self.n_samples // self.n_replicates)
         if self.mixture is not None:
             series = mix_channels(series, self.mixture)
@@ -206,18 +203,15 @@ class ModulationView(View):
     Parameters
     ----------
     acoustic : AcousticModel
-    voices, n_replicates, dropout, seed
+    voices, **options
         See `ModulationReprogram`.
     """
 
-    options = ("voices", "n_replicates", "dropout", "seed")
+    options = ("voices", "n_replicates", "dropout", "max_sounded", "seed")
 
-    def __init__(self, acoustic, *, voices=DEFAULT_VOICES, n_replicates=1, dropout=0.0, seed=0):
+    def __init__(self, acoustic, *, voices=DEFAULT_VOICES, **options):
         acoustic = acoustic.at_half_rate()  # voices lie below 4 kHz
-        transformation = ModulationReprogram(
-            *acoustic.window, check_voices(voices), n_replicates=n_replicates, dropout=dropout, seed=seed
-        )
-        super().__init__(acoustic, transformation)
+        super().__init__(acoustic, ModulationReprogram(*acoustic.window, check_voices(voices), **options))
 
     def blocks(self):
         """Return all voices together and each apart, each a view to the mapping."""

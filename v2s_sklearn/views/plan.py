@@ -8,10 +8,14 @@ from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView
 from v2s_sklearn.views.pad import PadView
 from v2s_sklearn.views.playback import PlaybackView
 
+# What is heard by default. Chosen on training splits, see benchmarks/NOTES.md.
+DEFAULT_SOURCES = ("v2sa", "v2st", "wav2vec", "v2sc")
 # With reprogramming="auto" a source is heard through the first that can.
 VIEWS = {"contour": ContourView, "playback": PlaybackView, "modulation": ModulationView, "pad": PadView}
-# Beside a source that series are played back to, more voices added nothing.
-VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[:1]
+# Beside a source that series are played back to, more voices added nothing; of one, that of differences is best.
+VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[1:2]
+# Playback hears all channels. Random mixtures of them that the others hear beside it; more added nothing.
+SOUNDED_BESIDE_PLAYBACK = {ModulationView: 1, ContourView: 2}
 
 
 def choose_kind(acoustic, reprogramming, learned_mapping):
@@ -82,12 +86,16 @@ def plan_views(
         See `choose_kind`, and if ``voices`` is empty or holds something else.
     """
     kinds = [choose_kind(acoustic, reprogramming, learned_mapping) for acoustic in acoustics]
+    beside_playback = PlaybackView in kinds
     if voices is None:
-        voices = VOICES_BESIDE_PLAYBACK if PlaybackView in kinds else DEFAULT_VOICES
+        voices = VOICES_BESIDE_PLAYBACK if beside_playback else DEFAULT_VOICES
     options["voices"] = voices
     views, shared = [], {}
     for kind, acoustic in zip(kinds, acoustics, strict=True):
-        view = kind(acoustic, **{name: options[name] for name in kind.options if name in options})
+        chosen = {name: options[name] for name in kind.options if name in options}
+        if beside_playback and kind in SOUNDED_BESIDE_PLAYBACK:
+            chosen["max_sounded"] = SOUNDED_BESIDE_PLAYBACK[kind]
+        view = kind(acoustic, **chosen)
         view.transformation = shared.setdefault((kind, view.acoustic.window), view.transformation)
         views.append(view)
     max_points = min(kind.max_points(acoustic, n_channels) for kind, acoustic in zip(kinds, acoustics, strict=True))

@@ -224,7 +224,7 @@ def to_onnx(estimator, path, X=None, tolerance=TOLERANCE):
     tolerance : float, default=1e-4
         How much an answer of the graph may differ from the estimator's; of features relative to the largest. Voices in
         a spectrogram differ by up to some 1e-3: torch's Fourier transform is rounded to single precision, which shows
-        in faint bands.
+        in faint bands. Features that are shares of the time differ by a point here and there.
 
     Raises
     ------

@@ -33,6 +33,10 @@ class SavedFileError(V2SError, ValueError):
     """An estimator cannot be saved, or a saved one or a checkpoint is missing, damaged, newer or of another kind."""
 
 
+class ExportError(V2SError, ValueError):
+    """An estimator cannot be written as a graph."""
+
+
 class SpeechDataError(V2SError, ValueError):
     """The speech data for pretraining are not as expected."""
 

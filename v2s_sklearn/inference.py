@@ -44,7 +44,7 @@ def in_constant_chunks(function, data, chunk_size, n_jobs=None):
         {name: values[start : start + n_task] for name, values in data.items()} for start in range(0, n_cases, n_task)
     )
     if n_jobs is not None and n_jobs > 0:
-        n_jobs = min(n_jobs, math.ceil(n_cases / n_task))
+        n_jobs = min(n_jobs, -(-n_cases // n_task))
     # A bar needs the results one by one.
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator" if is_shown() else "list")
     results = []

@@ -32,7 +32,8 @@ def test_every_call_ends_in_a_result_or_a_clear_error(fuzz, seed):
 
 
 @pytest.mark.parametrize(
-    "method", [lambda self, X: np.full((len(X), 2), np.nan), lambda self, X: np.zeros((len(X), 2)), lambda self, X: 1 / 0]
+    "method",
+    [lambda self, X: np.full((len(X), 2), np.nan), lambda self, X: np.zeros((len(X), 2)), lambda self, X: 1 / 0],
 )
 def test_wrong_answers_are_found(method, fuzz, monkeypatch, capsys):
     monkeypatch.setattr(V2SClassifier, "_predict_proba", method)

@@ -304,17 +304,17 @@ def main(arguments=None):
     register_sources()
     warnings.simplefilter("ignore")
     outcomes = Counter()
-    for number in range(options.first, options.first + options.calls):
-        try:
-            outcomes[random_call((options.seed, number))] += 1
-        except Exception as error:
-            outcomes["failed"] += 1
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            print(
-                f"call {number}: {type(error).__name__}: {str(error)[:300]} ({where.filename}:{where.lineno})",
-                flush=True,
-            )
-    print(f"{sum(outcomes.values())} calls: " + ", ".join(f"{count} {name}" for name, count in outcomes.items()))
+    try:
+        for number in range(options.first, options.first + options.calls):
+            try:
+                outcomes[random_call((options.seed, number))] += 1
+            except Exception as error:
+                outcomes["failed"] += 1
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{type(error).__name__}: {str(error)[:300]}"
+                print(f"call {number}: {what} ({where.filename}:{where.lineno})", flush=True)
+    finally:
+        print(f"{sum(outcomes.values())} calls: " + ", ".join(f"{count} {name}" for name, count in outcomes.items()))
     return outcomes["failed"]
 
 

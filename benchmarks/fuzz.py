@@ -136,17 +136,20 @@ def as_container(rng, cases, bad):
         lambda: [np.ma.masked_array(case) for case in cases],
         lambda: [torch.tensor(case) for case in cases],
         lambda: long_frame(rng, cases),
-        lambda: [case[0] for case in cases],
-        lambda: [pd.Series(case[0]) for case in cases],
     ]
+    if len(cases[0]) == 1 or bad:
+        makers += [lambda: [case[0] for case in cases], lambda: [pd.Series(case[0]) for case in cases]]
     if equal:
         makers += [
             lambda: np.array(cases),
-            lambda: np.array(cases)[:, 0],
             lambda: np.asfortranarray(np.array(cases)),
+            lambda: torch.tensor(np.array(cases)),
+        ]
+    if equal and (len(cases[0]) == 1 or bad):
+        makers += [
+            lambda: np.array(cases)[:, 0],
             lambda: pd.DataFrame(np.array(cases)[:, 0]),
             lambda: pd.DataFrame(np.array(cases)[:, 0], columns=[f"t{i}" for i in range(cases[0].shape[1])]),
-            lambda: torch.tensor(np.array(cases)),
         ]
     if bad:
         makers += [
@@ -245,7 +248,7 @@ def draw_estimator(rng, bad):
         if name == "acoustic_model":
             parameters[name] = draw(rng, good if kind is not TransferClassifier else list(SOURCES))
         elif name in ("max_epochs", "random_state") or rng.random() < 0.25:
-            parameters[name] = draw(rng, good)
+            parameters[name] = draw(rng, good if kind is not TransferClassifier or name != "max_epochs" else [1, 2])
         if bad and rng.random() < 0.03:
             parameters[name] = draw(rng, wrong)
     return kind(**parameters)
@@ -273,7 +276,7 @@ def random_call(seed):
         Whatever else it ends in.
     """
     rng = np.random.default_rng(seed)
-    bad = rng.random() < 0.5
+    bad = rng.random() < 0.3
     n_channels, n_cases = int(rng.integers(1, 4)), int(rng.integers(1 if bad else 4, 11))
     estimator = draw_estimator(rng, bad)
     X = as_container(rng, draw_series(rng, n_cases, n_channels, bad), bad and rng.random() < 0.3)
@@ -304,17 +307,17 @@ def main(arguments=None):
     register_sources()
     warnings.simplefilter("ignore")
     outcomes = Counter()
-    for number in range(options.first, options.first + options.calls):
-        try:
-            outcomes[random_call((options.seed, number))] += 1
-        except Exception as error:
-            outcomes["failed"] += 1
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            print(
-                f"call {number}: {type(error).__name__}: {str(error)[:300]} ({where.filename}:{where.lineno})",
-                flush=True,
-            )
-    print(f"{sum(outcomes.values())} calls: " + ", ".join(f"{count} {name}" for name, count in outcomes.items()))
+    try:
+        for number in range(options.first, options.first + options.calls):
+            try:
+                outcomes[random_call((options.seed, number))] += 1
+            except Exception as error:
+                outcomes["failed"] += 1
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{type(error).__name__}: {str(error)[:300]}"
+                print(f"call {number}: {what} ({where.filename}:{where.lineno})", flush=True)
+    finally:
+        print(f"{sum(outcomes.values())} calls: " + ", ".join(f"{count} {name}" for name, count in outcomes.items()))
     return outcomes["failed"]
 
 

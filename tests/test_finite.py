@@ -38,7 +38,7 @@ def walks(n_cases=12, n_points=20, n_channels=1, seed=0):
     return np.random.default_rng(seed).normal(size=(n_cases, n_channels, n_points)).cumsum(axis=2)
 
 
-@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-12, 1e12, 1e38, 1e155, 1e300, 1e307])
+@pytest.mark.parametrize("size", [1e-320, 1e-12, 1e155, 1e307])
 def test_the_unit_of_the_series_does_not_matter(clf, size):
     X, y = walks(n_channels=2), np.arange(12) % 2
     expected = clf.fit(X, y).predict_proba(X)
@@ -58,7 +58,7 @@ def test_an_offset_does_not_matter(gunpoint):
         assert clf.fit(X * small, y).score(X_test * small, y_test) == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_finite_values_have_finite_answers(data):
     clf = ESTIMATORS[data.draw(st.sampled_from([*ESTIMATORS]))]
@@ -74,7 +74,7 @@ def test_finite_values_have_finite_answers(data):
     check(clf, np.clip(walks(3, 10, seed=1) * 10.0 ** data.draw(exponents), -1.7e308, 1.7e308))
 
 
-@pytest.mark.parametrize("value", [1e18, 1e38, -1e39, 1e300])
+@pytest.mark.parametrize("value", [1e18, -1e300])
 def test_one_huge_value_in_a_new_case(clf, value):
     X, y = walks(), np.arange(12) % 2
     clf.fit(X, y)
@@ -101,7 +101,7 @@ def test_without_standardisation_values_that_cannot_be_heard_are_refused(clf):
         clf.set_params(standardize=True)
 
 
-@pytest.mark.parametrize("weight", [5e-324, 1e-300, 1e-200, 1e200, 1e308])
+@pytest.mark.parametrize("weight", [5e-324, 1e308])
 def test_weights_of_any_size(clf, weight):
     X, y = walks(), np.arange(12) % 2
     expected = clf.fit(X, y).predict_proba(X)
@@ -185,7 +185,7 @@ def test_voices_that_cannot_sound(name):
             Voice(500.0, order=order, n_harmonics=n_harmonics)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(-5, 5), st.integers(1, 100), st.integers(0, 1))
 def test_every_voice_that_can_be_made_sounds(carrier, deviation, loudness, n_harmonics, order):
     X = walks(6, 8)

@@ -234,9 +234,10 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ----------
         X : array-like of shape (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints), or list
             Time series; a list holds one array (n_channels, n_timepoints_i) a case, lengths may differ. Any collection
-            of aeon is accepted.
+            of aeon is accepted. Cases of a frame with a two-level index have the order in which they first appear.
         y : array-like of shape (n_cases,)
-            Labels of any type.
+            Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
+            weights are.
         sample_weight : array-like of shape (n_cases,), optional
             Non-negative; a weight of 2 counts like two copies of the case.
 

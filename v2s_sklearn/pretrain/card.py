@@ -26,8 +26,8 @@ CARD = """\
 {data}
 
 Trained on {n_train:,} one-second clips. {n_validation:,} validation clips were looked at during training and chose
-nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run for this card and for
-nothing else.
+nothing: the weights are those after the last epoch. The {n_test:,} raw test clips were run for this card, and some
+of them for the packaged source logits (v2s_sklearn/alignment); they chose nothing.
 
 ## Front end
 {frontend}

@@ -83,7 +83,7 @@ class V2SNet(NeuralNetClassifier):
         return loss
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train; unlike skorch's, a keyboard interrupt ends it.
+        """Train; unlike skorch's, a keyboard interrupt is passed on, unless early stopping made it.
 
         Raises
         ------
@@ -91,7 +91,12 @@ class V2SNet(NeuralNetClassifier):
             If the loss, theta or what the trained module answers is not finite.
         """
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, **fit_params)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except KeyboardInterrupt:
+            stoppers = [callback for _, callback in self.callbacks_ if isinstance(callback, EarlyStopping)]
+            if not any(stopper.misses_ == stopper.patience for stopper in stoppers):
+                raise
         self.notify("on_train_end", X=X, y=y)
         answers = self.predict_proba({name: X[name][: self.chunk_size] for name in ("series", "lengths")})
         trained = all(torch.isfinite(parameter).all() for parameter in self.module_.parameters())

@@ -159,7 +159,8 @@ def _make_net(estimator, module, history, device):
     """Return a net that predicts with a fitted module; what only training needs is left out."""
     needless = {"callbacks": None, "early_stopping": False, "max_epochs": 0, "device": device}
     settings = SimpleNamespace(**(estimator.get_params(deep=False) | needless), _n_jobs=estimator._n_jobs)
-    net = make_net(settings, module, None, np.random.RandomState(0))
+    no_labels = np.zeros(1, dtype=int)  # only the size of the training batches depends on them
+    net = make_net(settings, module, no_labels, np.random.RandomState(0))
     net.max_epochs = estimator.max_epochs
     for epoch in history:
         net.history.new_epoch()

@@ -47,7 +47,8 @@ def digest_of_tensors(tensors, digest=None):
     """Return the sha256 of tensors by name, with their names, types and shapes; ``digest`` goes on from another one."""
     digest = hashlib.sha256() if digest is None else digest
     for name, tensor in sorted(tensors.items()):
-        tensor = tensor.detach().cpu().contiguous()
+        # Not contiguous(), which leaves any stride to a dimension of one value.
+        tensor = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(memoryview(tensor.flatten().view(torch.uint8).numpy()))
     return digest.hexdigest()

@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --durations=10
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 # Image networks, apart from the core suite: torchvision does not import beside its CPU-only torch.
 test-vision: $(VISION)/.installed

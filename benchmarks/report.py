@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "benchmark.md"
 DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
-CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW"]
+CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
 
 
 def read_results(folder, classifiers, split="test"):

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from plain_v2s import PlainTrainer, PlainV2S
 from run import set_threads
 from skorch.callbacks import Callback
 
-from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn import V2SClassifier, load_acoustic_model, settings
 
 EPOCH_GOALS = {"v2sa": 0.45, "v2st": 0.5}
 PREDICT_GOAL, WIDE_GOAL, FRACTION_GOAL, TOLERANCE = 0.5, 15.0, 0.5, 1e-8
@@ -101,10 +102,12 @@ def check_equal(source, n_epochs=3, n_points=150):
     X = X.astype(np.float32).astype(np.float64)  # we hold series in this precision
     double = load_acoustic_model(source).trainable_copy().double()
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)  # that of a new theta
+    torch.set_default_dtype(torch.float64)
     try:
-        trainer, series = plain_rival(source, paper_mode(double, max_epochs=0).fit(X, y), X, torch.float64)
-        ours = paper_mode(double, max_epochs=n_epochs).fit(X, y)
+        # A new theta has single precision whatever is set, but for this.
+        with mock.patch.object(settings, "FACTORIES", frozenset()):
+            trainer, series = plain_rival(source, paper_mode(double, max_epochs=0).fit(X, y), X, torch.float64)
+            ours = paper_mode(double, max_epochs=n_epochs).fit(X, y)
         losses = np.array([trainer.epoch(series, torch.tensor(y)) for _ in range(n_epochs)])
     finally:
         torch.set_default_dtype(before)

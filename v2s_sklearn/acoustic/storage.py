@@ -171,7 +171,7 @@ def _read_description(path, metadata):
 @torch.no_grad()
 def check_sounds(model):
     """Raise ValueError unless the model gives finite values for silence and for a tone."""
-    time = torch.arange(model.n_samples) / model.sample_rate
+    time = torch.arange(model.n_samples, dtype=torch.float32) / model.sample_rate
     sounds = torch.stack([torch.zeros_like(time), 0.5 * torch.sin(2 * math.pi * 440.0 * time)])
     for name, activation in model.activations(model.frontend(sounds)).items():
         if not torch.isfinite(activation).all():

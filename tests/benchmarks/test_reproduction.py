@@ -167,6 +167,7 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
     ]
     runs = pd.DataFrame(rows)
     trace = pd.DataFrame({"train_loss": [3, 2, 1], "train_swd": [1, 2, 3], "test_acc": [0.4, 0.6, 0.5]})
+    trace["train_acc"] = 0.9
     traces = {"Wine": trace, "Coffee": trace}
     table = accuracies(runs, traces)
     assert len(table) == 30 and table.loc["Coffee", "V2Sa"] == pytest.approx(85)
@@ -177,7 +178,8 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
     assert "| acoustic model trained | +12.50 points [-19.27, +44.27], 2 data sets |" in defects_table(table)
     claims = claims_table(runs, traces, table)
     assert "smaller after training on 3 of 3" in claims
-    assert "over the epochs: -1.00  [-1.00, -1.00], 2 data sets" in claims
+    assert "over the epochs: -1.00 [-1.00, -1.00], 2 data sets" in claims
+    assert "on the test split: +40.00 points" in claims
     assert "1 data sets were run with 2 to 2 seeds" in seeds_table(runs) and "by 10.0 at most (Coffee)" in seeds_table(
         runs
     )

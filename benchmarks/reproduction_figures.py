@@ -1,7 +1,7 @@
 """Figures of docs/reproduction, drawn by `reproduction_report.py` from the same tables."""
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 # Colours of Okabe and Ito, told apart by the colour-blind.
 MARKS = {
@@ -15,7 +15,6 @@ N_TRACES = 6
 
 def _save(figure, path):
     figure.savefig(path, dpi=90, bbox_inches="tight", facecolor="white", metadata={"Software": None})
-    mpl.pyplot.close(figure)
 
 
 def draw_accuracies(table, path):
@@ -28,10 +27,10 @@ def draw_accuracies(table, path):
     path : path
         Of the image.
     """
-    mpl.use("agg")
     table = table[table["V2Sa"].notna()]
     table = table.loc[(table["printed"] - table["V2Sa"]).sort_values().index]
-    figure, axes = mpl.pyplot.subplots(figsize=(7, 1.2 + 0.22 * len(table)))
+    figure = Figure(figsize=(7, 1.2 + 0.22 * len(table)))
+    axes = figure.subplots()
     rows = np.arange(len(table))
     axes.hlines(rows, table["V2Sa"], table["printed"], color="0.8", zorder=1)
     for column, (label, marker, colour) in MARKS.items():
@@ -53,13 +52,11 @@ def draw_training(traces, path):
     path : path
         Of the image.
     """
-    mpl.use("agg")
     shown = list(traces.items())[:N_TRACES]
     if not shown:
         return
-    figure, axes = mpl.pyplot.subplots(
-        3, len(shown), figsize=(2.3 * len(shown) + 1, 5.2), sharex="col", squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(2.3 * len(shown) + 1, 5.2), layout="constrained")
+    axes = figure.subplots(3, len(shown), sharex="col", squeeze=False)
     names = (("train_loss", "training loss (nats)"), ("train_swd", "SWD (nats)"), ("test_acc", "test accuracy (%)"))
     for column, (dataset, trace) in enumerate(shown):
         for row, (name, label) in enumerate(names):

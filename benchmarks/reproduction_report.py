@@ -121,8 +121,9 @@ def coverage_table(table):
 
 
 def accuracy_table(table):
-    """Return the accuracies by data set."""
-    lines = ["| data set | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
+    """Return the accuracies by data set; columns without any are left out."""
+    table = table.dropna(axis="columns", how="all").rename(columns=COLUMNS)
+    lines = ["| data set | " + " | ".join(table) + " |", "|---|" + "---|" * len(table.columns)]
     lines += [f"| {dataset} | " + " | ".join(map(cell, row)) + " |" for dataset, row in table.iterrows()]
     return "\n".join(lines) + "\n"
 

@@ -14,7 +14,17 @@ from v2s_sklearn import V2SClassifier, load_acoustic_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 DATA = Path(aeon.datasets.__file__).parent / "data"
-MODULES = ("reproduction", "reproduction_report", "defects", "ranking", "sources", "report", "run", "results_file")
+MODULES = (
+    "reproduction",
+    "reproduction_report",
+    "reproduction_figures",
+    "defects",
+    "ranking",
+    "sources",
+    "report",
+    "run",
+    "results_file",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +159,18 @@ def test_a_trained_acoustic_model_is_a_copy():
     assert not np.array_equal(clf.predict_proba(X), frozen.predict_proba(X))
     (unchanged,) = (view.acoustic for view in frozen.net_.module_.views)
     assert unchanged is shared
+
+
+@pytest.mark.parametrize("n_traces", [0, 1, 9])
+def test_figures_are_drawn_of_what_there_is(tmp_path, n_traces):
+    from reproduction_figures import MARKS, draw_accuracies, draw_training
+
+    table = pd.DataFrame({column: [90.0, 80.0, np.nan] for column in MARKS}, index=["a", "b", "c"])
+    draw_accuracies(table.assign(**{"best epoch": np.nan}), tmp_path / "accuracy.png")
+    trace = pd.DataFrame({"epoch": [1, 2], "train_loss": [2, 1], "train_swd": [2, 1], "test_acc": [0.6, 0.5]})
+    draw_training({str(number): trace for number in range(n_traces)}, tmp_path / "training.png")
+    assert (tmp_path / "accuracy.png").stat().st_size > 1000
+    assert (tmp_path / "training.png").exists() == (n_traces > 0)
 
 
 def test_tables_say_how_many_data_sets_they_cover(tmp_path):

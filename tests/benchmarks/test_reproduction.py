@@ -14,17 +14,7 @@ from v2s_sklearn import V2SClassifier, load_acoustic_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 DATA = Path(aeon.datasets.__file__).parent / "data"
-MODULES = (
-    "reproduction",
-    "reproduction_report",
-    "reproduction_figures",
-    "defects",
-    "ranking",
-    "sources",
-    "report",
-    "run",
-    "results_file",
-)
+MODULES = [path.stem for path in BENCHMARKS.glob("*.py")]
 
 
 @pytest.fixture(autouse=True)
@@ -37,18 +27,20 @@ def benchmarks_on_path(monkeypatch):
 
 @pytest.fixture
 def short(monkeypatch):
-    """The script with one epoch everywhere."""
+    """The script with one epoch everywhere, and parts of the splits."""
+    import ranking
     import reproduction
+
+    monkeypatch.setattr(ranking, "MAX_CASES", 16)
 
     monkeypatch.setattr(reproduction, "MAX_EPOCHS", 1)
     monkeypatch.setattr(reproduction, "GRID", {"n_replicates": [3, 10], "dropout": [0.0]})
     monkeypatch.setattr(reproduction, "GRID_EPOCHS", 1)
-    # A part of the test split, in its own format.
     load = reproduction.load_split
 
     def some(*arguments):
         X_train, y_train, X_test, y_test = load(*arguments)
-        return X_train, y_train, X_test[:60], y_test[:60]
+        return X_train[:32], y_train[:32], X_test[:60], y_test[:60]
 
     monkeypatch.setattr(reproduction, "load_split", some)
     return reproduction
@@ -73,7 +65,7 @@ def test_a_killed_run_goes_on_with_what_was_chosen(short, tmp_path, monkeypatch,
         run(short, tmp_path, "V2Sa")
     assert [path.name for path in tmp_path.rglob("*.*")] == ["ItalyPowerDemand.json"]
     chosen = json.loads((tmp_path / "selection" / "ItalyPowerDemand.json").read_text())
-    assert chosen["n_replicates"] in (3, 10) and chosen["n_cases"] == 60 and len(chosen["grid"]) == 2
+    assert chosen["n_replicates"] in (3, 10) and chosen["n_cases"] == 16 and len(chosen["grid"]) == 2
 
     monkeypatch.setattr(short, "alignment", alignment)
     monkeypatch.setattr(short, "select", killed)  # it is not chosen again

@@ -11,6 +11,7 @@ chosen and measured; a run whose file is there is skipped, so the command can be
 """
 
 import argparse
+import itertools
 import os
 import time
 from functools import partial
@@ -65,6 +66,8 @@ class Variant(NamedTuple):
     per_class : int
         Few labels: so many training cases of each class, those that ``run.py --per-class`` draws, with paper mode's m,
         for nothing else is known of the labels; 0 for all.
+    selected : bool
+        Whether m and dropout are those chosen; otherwise paper mode's, m = 10 and no dropout.
     """
 
     source: str = "v2sa"
@@ -73,6 +76,7 @@ class Variant(NamedTuple):
     transfer: bool = False
     collapsed: bool = False
     per_class: int = 0
+    selected: bool = True
 
 
 VARIANTS = {
@@ -86,6 +90,7 @@ VARIANTS = {
     "V2Sa-digits": Variant("v2sa-digits"),
     "V2Sa-esc10": Variant("v2sa-esc10"),
     "V2Sa-5": Variant(per_class=5),
+    "V2Sa-m10": Variant(selected=False),
 }
 
 
@@ -119,7 +124,7 @@ def applies(name, dataset, data_dir):
 
 def choice(variant, dataset, results, data_dir):
     """Return the parameters that a variant takes from the selection, which is made if there is none."""
-    if variant.transfer or variant.per_class:
+    if variant.transfer or variant.per_class or not variant.selected:
         return {}
     chosen = measure_once(results / "selection" / f"{dataset}.json", select, dataset, data_dir)
     return {name: chosen[name] for name in GRID}
@@ -238,21 +243,20 @@ def main(arguments=None):
     options = parse_arguments(arguments)
     set_threads(options.threads)
     datasets = options.datasets or find_datasets(options.data_dir)
-    for seed in options.seeds:
-        for name in options.variants:
-            for dataset in datasets:
-                if name == "trace":
-                    path = options.results / "traces" / f"{dataset}.csv"
-                    if not path.exists():
-                        trace(path, dataset, options.results, options.data_dir)
-                    continue
-                label = name if seed == 0 else f"{name}-seed{seed}"
-                path = result_path(options.results, label, dataset, 0)
-                if path.exists() or not applies(name, dataset, options.data_dir):
-                    continue
-                result = run(name, dataset, seed, options.results, options.data_dir)
-                result.write(path)
-                print(f"{label} {dataset}: accuracy {result.accuracy:.4f}  {result.comment}", flush=True)
+    # Variants innermost, so that a run that is stopped has all of them on the same data sets.
+    for seed, dataset, name in itertools.product(options.seeds, datasets, options.variants):
+        if name == "trace":
+            path = options.results / "traces" / f"{dataset}.csv"
+            if not path.exists():
+                trace(path, dataset, options.results, options.data_dir)
+            continue
+        label = name if seed == 0 else f"{name}-seed{seed}"
+        path = result_path(options.results, label, dataset, 0)
+        if path.exists() or not applies(name, dataset, options.data_dir):
+            continue
+        result = run(name, dataset, seed, options.results, options.data_dir)
+        result.write(path)
+        print(f"{label} {dataset}: accuracy {result.accuracy:.4f}  {result.comment}", flush=True)
 
 
 if __name__ == "__main__":

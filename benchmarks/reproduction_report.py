@@ -25,6 +25,7 @@ DOCS = ROOT.parent / "docs" / "reproduction" / "index.md"
 COLUMNS = {
     "printed": "printed V2Sa",
     "V2Sa": "V2Sa",
+    "V2Sa-m10": "V2Sa, m = 10",
     "V2Su": "V2Su",
     "TFa": "TFa",
     "best epoch": "best epoch on the test split*",

@@ -94,7 +94,7 @@ VARIANTS = {
 }
 
 
-def n_epochs(n_cases, max_epochs=MAX_EPOCHS):
+def n_epochs(n_cases, max_epochs):
     """Return the epochs of a final fit on so many cases, which is fixed before it."""
     return max(1, min(max_epochs, MAX_PRESENTATIONS // n_cases))
 
@@ -138,7 +138,7 @@ def make_classifier(variant, chosen, n_cases, seed, callbacks=()):
         return TransferClassifier(variant.source, standardize=False, max_epochs=epochs, random_state=seed)
     return V2SClassifier.icml2021(
         acoustic_model=variant.source,
-        max_epochs=n_epochs(n_cases),
+        max_epochs=n_epochs(n_cases, MAX_EPOCHS),
         random_state=seed,
         callbacks=callbacks or None,
         **chosen,

@@ -170,7 +170,7 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
 
     rows = [
         {"variant": variant, "dataset": dataset, "seed": seed, "accuracy": accuracy, "swd_before": 3.0}
-        | {"swd_after": 2.0, "bound": 30.0}
+        | {"swd_after": 2.0, "bound": 30.0, "first_loss": 3.0, "last_loss": 2.0, "largest_class": 0.55}
         for variant, dataset, seed, accuracy in [
             ("V2Sa", "Coffee", 0, 0.8),
             ("V2Sa", "Coffee", 1, 0.9),
@@ -191,7 +191,7 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
     # +10 and +15 points: mean 12.5, and Student's t with one degree of freedom, 12.71 * 2.5.
     assert "| acoustic model trained | +12.50 points [-19.27, +44.27], 2 data sets |" in defects_table(table)
     claims = claims_table(runs, traces, table)
-    assert "smaller after training on 3 of 3" in claims
+    assert "smaller after training on 3 of 3" in claims and "largest class on 2 of 3" in claims
     assert "over the epochs: -1.00 [-1.00, -1.00], 2 data sets" in claims
     assert "on the test split: +40.00 points" in claims
     assert "1 data sets were run with 2 to 2 seeds" in seeds_table(runs) and "by 10.0 at most (Coffee)" in seeds_table(

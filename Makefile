@@ -2,9 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The core of the suite for other releases of Python and of what we depend on.
-CORE := tests/test_contract.py tests/test_golden.py tests/test_bad_input.py tests/test_saving.py tests/test_tables.py
+# The core of the suite, for other releases of Python and of what we depend on. Without compilation, on which aeon's checks
+# would spend minutes, and which nothing of ours needs.
+CORE := -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests/test_contract.py tests/test_golden.py \
+    tests/test_bad_input.py tests/test_habits.py tests/test_saving.py tests/test_tables.py
+WITHOUT_JIT := NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
+# Environments are kept.
+.SECONDARY:
 .PHONY: demo test test-vision test-lowest lint check-dist bench-speed clean
 
 demo: $(VENV)/.installed
@@ -19,11 +24,11 @@ test-vision: .venv-vision/.installed
 
 # The oldest releases that pyproject.toml allows, and tsml-eval, which needs old ones.
 test-lowest: .venv-lowest/.installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 .venv-lowest/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(CORE) tests/lowest
+	$(WITHOUT_JIT) .venv-lowest/bin/python $(CORE) tests/lowest
 
 # For example test-python3.13, on the newest releases of constraints-vision.txt.
 test-python%: .venv-python%/.installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 .venv-python$*/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(CORE)
+	$(WITHOUT_JIT) .venv-python$*/bin/python $(CORE)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -48,15 +48,20 @@ def test_run_classification_experiment(load, lowest, tmp_path):
 
 def test_train_estimates_of_run_classification_experiment(tmp_path):
     X, y = load_gunpoint(split="train")
+    classifier = V2SClassifier.fast(random_state=0)
     run_classification_experiment(
         X[::2],
         y[::2],
         X[1::2],
         y[1::2],
-        V2SClassifier.fast(random_state=0),
+        classifier,
         tmp_path,
+        dataset_name="data",
+        resample_id=0,
         build_train_file=True,
         benchmark_time=False,
     )
-    folder = tmp_path / "V2SClassifier" / "Predictions" / "N" / "A"
-    assert {path.name for path in folder.iterdir()} == {"trainResample.csv", "testResample.csv"}
+    folder = tmp_path / "V2SClassifier" / "Predictions" / "data"
+    accuracies = {path.name: float(path.read_text().splitlines()[2].split(",")[0]) for path in folder.iterdir()}
+    assert accuracies.keys() == {"trainResample0.csv", "testResample0.csv"}
+    assert min(accuracies.values()) > 0.8

@@ -65,7 +65,7 @@ def class_weights(class_weight, classes, y):
     if not isinstance(class_weight, dict):
         return compute_class_weight(class_weight, classes=classes, y=y)
     labels = classes.tolist()
-    wrong = [label for label, w in class_weight.items() if not isinstance(w, Real) or not 0 <= float(w) < np.inf]
+    wrong = [label for label, weight in class_weight.items() if not _is_weight(weight)]
     if wrong:
         raise InvalidParameterError(
             f"class_weight has {[class_weight[label] for label in wrong]} for {wrong}. Give finite numbers, at least 0."
@@ -77,6 +77,13 @@ def class_weights(class_weight, classes, y):
             "labels as they are in y; classes without a weight have weight 1."
         )
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])
+
+
+def _is_weight(value):
+    try:
+        return isinstance(value, Real) and 0 <= float(value) < np.inf
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 def check_n_jobs(n_jobs):

@@ -77,7 +77,7 @@ class TreeWriter:
 
     def _encode_array(self, value, name):
         is_short = (
-            value.dtype.kind in "iu" and value.ndim == 1 and 1 < value.size and value.nbytes <= MAX_DESCRIBED_BYTES
+            value.dtype.kind in "iu" and value.ndim == 1 and value.size > 1 and value.nbytes <= MAX_DESCRIBED_BYTES
         )
         if is_short and (np.diff(value) == 1).all():
             return {"range": [int(value[0]), int(value[-1]) + 1], "dtype": value.dtype.str}

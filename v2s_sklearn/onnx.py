@@ -9,9 +9,12 @@ import importlib
 import io
 import json
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -173,6 +176,9 @@ class _Exportable(TorchFunctionMode):
 class _Path(nn.Module):
     """What an estimator computes for a case: float64 (C, T) to (K,)."""
 
+    mean_: torch.Tensor
+    scale_: torch.Tensor
+
     def __init__(self, scaler, network, n_points, answer):
         super().__init__()
         self.network, self.answer = network, answer
@@ -206,7 +212,7 @@ def _require(module):
         ) from error
 
 
-def to_onnx(estimator, path, X=None, tolerance=TOLERANCE):
+def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolerance: float = TOLERANCE) -> None:
     """Write what a fitted estimator computes as an ONNX graph, and check the graph with onnxruntime.
 
     The graph takes ``X``, float64 (n_cases, n_channels, n_timepoints), series of the length of the fitted ones, any
@@ -283,7 +289,7 @@ def _trace(module, case):
         torch.onnx.export(
             module.eval(),
             (torch.from_numpy(case),),
-            content,
+            content,  # type: ignore[arg-type]  # files in memory are meant, too
             input_names=["case"],
             output_names=["answer"],
             opset_version=OPSET,

@@ -167,7 +167,7 @@ def _windows_of(clips, words, max_windows):
     return windows, words, clip_index
 
 
-def _read_raw(name, max_windows, validation_every):
+def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
     """Return functions that read a raw data set for training, and its test set.
 
     Each ``validation_every``-th clip of the training part is for validation.

@@ -4,7 +4,7 @@ VENV := .venv
 VISION := .venv-vision
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vision lint bench-speed clean
+.PHONY: demo test test-vision lint docs bench-speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
@@ -19,6 +19,10 @@ test-vision: $(VISION)/.installed
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site, in docs/_build/html. Warnings are errors; every example of the gallery runs unless it has run before.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 # Ratios measured in one run; ends non-zero where a goal is missed.
 bench-speed: $(VENV)/.installed-test
@@ -36,6 +40,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,lint]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
 # Without dependencies: torch's would bring more GB of CUDA than its import needs.
 $(VISION)/.installed: constraints-vision.txt
 	$(PYTHON) -m venv $(VISION)
@@ -43,4 +51,4 @@ $(VISION)/.installed: constraints-vision.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VISION) build dist *.egg-info
+	rm -rf $(VENV) $(VISION) build dist *.egg-info docs/_build docs/gallery docs/api/generated

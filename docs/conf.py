@@ -83,7 +83,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
-    "capture_repr": (),
+    "capture_repr": ("_repr_html_",),
     "image_scrapers": ("matplotlib",),
     "write_computation_times": False,
 }

@@ -1,0 +1,54 @@
+"""What the pages of the site say of the repository is so."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def literals():
+    """Return every text in the package's source, parts between placeholders apart, in one string."""
+    found = []
+    for path in (ROOT / "v2s_sklearn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\0".join(found)
+
+
+def test_troubleshooting_explains_messages_that_the_package_has():
+    page = (DOCS / "guide" / "troubleshooting.md").read_text()
+    messages = re.findall(r"^\*\*`(.+)`\*\*$", page, flags=re.M)
+    assert len(messages) > 30
+    messages.remove("features, but")  # scikit-learn's
+    texts = literals()
+    missing = [message for message in messages for part in message.split("...") if part.strip() not in texts]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("page", "files"),
+    [
+        ("results/model_cards.md", sorted((ROOT / "v2s_sklearn" / "acoustic" / "weights").glob("*.md"))),
+        ("results/notes.md", [ROOT / "benchmarks" / "NOTES.md"]),
+        ("project/changelog.md", [ROOT / "CHANGELOG.md"]),
+        ("project/contributing.md", [ROOT / "CONTRIBUTING.md"]),
+    ],
+)
+def test_pages_include_the_files_of_the_repository(page, files):
+    path = DOCS / page
+    included = re.findall(r"^```\{include\} (\S+)$", path.read_text(), flags=re.M)
+    assert sorted((path.parent / file).resolve() for file in included) == files
+
+
+def test_every_example_has_its_place_in_the_gallery():
+    (order,) = [
+        ast.literal_eval(node.value)
+        for node in ast.parse((DOCS / "conf.py").read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
+    ]
+    assert sorted(order) == sorted(path.name for path in (DOCS / "examples").glob("*.py"))

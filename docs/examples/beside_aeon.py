@@ -2,8 +2,8 @@
 Beside aeon's classifiers
 =========================
 
-The classifiers of aeon and ours take the same data, so that a comparison is a loop. A diagram of critical differences needs
-many data sets; it is drawn from the result files of the benchmark.
+The classifiers of aeon and ours take the same data, so that a comparison is a loop. A diagram of critical differences
+needs many data sets; it is drawn from the result files of the benchmark.
 """
 
 import re
@@ -40,8 +40,8 @@ print((100 * pd.DataFrame(accuracy).T).round(1).to_string())
 # %%
 # All thirty data sets of the paper
 # ---------------------------------
-# ``benchmarks/results`` holds a file of predictions for each classifier and data set, made by ``benchmarks/run.py``. Line 3
-# of a file begins with the accuracy.
+# ``benchmarks/results`` holds a file of predictions for each classifier and data set, made by ``benchmarks/run.py``.
+# Line 3 of a file begins with the accuracy.
 rows = []
 for path in Path("../../benchmarks/results").glob("*/Predictions/*/testResample0.csv"):
     classifier, dataset = path.parts[-4], path.parts[-2]
@@ -55,8 +55,8 @@ print(len(table), "data sets; mean accuracy (%):")
 print((100 * table.mean()).sort_values(ascending=False).round(2).to_string())
 
 # %%
-# Mean ranks, joined by a bar where Wilcoxon's signed-rank test with Holm's correction shows no difference at 5 %. The default
-# is ahead of MultiRocket-Hydra by less than the test can show.
+# Mean ranks, joined by a bar where Wilcoxon's signed-rank test with Holm's correction shows no difference at 5 %. The
+# default is ahead of MultiRocket-Hydra by less than the test can show.
 figure, _ = plot_critical_difference(table.to_numpy(), list(table.columns), alpha=0.05)
 plt.show()
 
@@ -66,7 +66,9 @@ figure, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 ax.plot([50, 100], [50, 100], color="grey", linewidth=1)
 for rival, colour in {"MultiRocketHydra": "#0072B2", "MiniRocket": "#E69F00"}.items():
     wins, losses = np.sum(table["V2S"] > table[rival]), np.sum(table["V2S"] < table[rival])
-    ax.scatter(100 * table[rival], 100 * table["V2S"], s=25, color=colour, label=f"{rival}: {wins} wins, {losses} losses")
+    ax.scatter(
+        100 * table[rival], 100 * table["V2S"], s=25, color=colour, label=f"{rival}: {wins} wins, {losses} losses"
+    )
 ax.set(xlabel="rival, accuracy (%)", ylabel="V2SClassifier(), accuracy (%)")
 ax.legend()
 plt.show()

@@ -2,8 +2,8 @@
 One line of time series classification with frozen speech models
 ================================================================
 
-:class:`~v2s_sklearn.V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same split. This is what
-``make demo`` runs.
+:class:`~v2s_sklearn.V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same
+split. This is what ``make demo`` runs.
 """
 
 # sphinx_gallery_thumbnail_path = "figures/series-to-sound.png"

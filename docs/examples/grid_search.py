@@ -18,8 +18,8 @@ X_train, y_train = load_italy_power_demand(split="train")
 X_test, y_test = load_italy_power_demand(split="test")
 
 # %%
-# What is searched: whether each series is normalised on its own, and which frozen sources hear it. Names of sources that
-# stand together in a tuple are heard together.
+# What is searched: whether each series is normalised on its own, and which frozen sources hear it. Names of sources
+# that stand together in a tuple are heard together.
 pipeline = Pipeline([("normalize", Normalizer()), ("v2s", V2SClassifier(random_state=0))])
 grid = {
     "normalize": [Normalizer(), "passthrough"],
@@ -30,8 +30,8 @@ search.fit(X_train, y_train)
 print("best:", search.best_params_["v2s__acoustic_model"], "after", search.best_params_["normalize"])
 
 # %%
-# With 67 training cases accuracy by cross-validation goes in steps of 1.5 points. The log loss tells more, which is why
-# the search above is refitted by it.
+# With 67 training cases accuracy by cross-validation goes in steps of 1.5 points. The log loss tells more, which is
+# why the search above is refitted by it.
 results = search.cv_results_
 names = [
     f"{' + '.join([source] if isinstance(source, str) else source)}{'' if before == 'passthrough' else ', normalised'}"

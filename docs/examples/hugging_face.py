@@ -2,8 +2,9 @@
 A Hugging Face model as source
 ==============================
 
-``acoustic_model="hf:owner/name"`` takes an audio classifier of the hub, ``"hf:folder"`` one on disk. This example makes a checkpoint of
-a small Audio Spectrogram Transformer with random weights, so that it needs no network; with a released checkpoint only the name differs.
+``acoustic_model="hf:owner/name"`` takes an audio classifier of the hub, ``"hf:folder"`` one on disk. This example
+makes a checkpoint of a small Audio Spectrogram Transformer with random weights, so that it needs no network; with a
+released checkpoint only the name differs.
 """
 
 import tempfile
@@ -20,8 +21,8 @@ from v2s_sklearn.inspection import ReprogrammedInputDisplay
 # %%
 # A checkpoint in a folder
 # ------------------------
-# ``config.json``, ``preprocessor_config.json`` and ``model.safetensors`` are all that is needed. Nothing is unpickled, and no code from a
-# checkpoint is run.
+# ``config.json``, ``preprocessor_config.json`` and ``model.safetensors`` are all that is needed. Nothing is
+# unpickled, and no code from a checkpoint is run.
 folder = tempfile.TemporaryDirectory()
 words = dict(enumerate(["yes", "no", "up", "down", "left", "right"]))
 with torch.random.fork_rng(devices=[]):

@@ -20,8 +20,9 @@ clf = V2SClassifier(random_state=0).fit(X_train, y_train)
 # %%
 # By occlusion
 # ------------
-# How far the log-probability of the true class falls where windows of 15 and 30 points are replaced by the training mean, for one series of
-# each class. GunPoint's classes differ by whether a gun is taken out of a holster before the hand rises and put back after it.
+# How far the log-probability of the true class falls where windows of 15 and 30 points are replaced by the training
+# mean, for one series of each class. GunPoint's classes differ by whether a gun is taken out of a holster before the
+# hand rises and put back after it.
 cases = [np.flatnonzero(y_test == label)[0] for label in clf.classes_]
 fall = importance(clf, X_test[cases], y_test[cases], windows=[15, 30])
 print("(n_cases, n_channels, n_timepoints):", fall.shape)
@@ -39,7 +40,8 @@ plt.show()
 # %%
 # By activations and gradients
 # ----------------------------
-# Conductance of the convolutions of V2Sc, the source that hears contours. Where the two ways agree there is reason to believe both;
-# neither is a proof of what the classifier relies on. :doc:`/inspection` measures how well each finds what matters.
+# Conductance of the convolutions of V2Sc, the source that hears contours. Where the two ways agree there is reason to
+# believe both; neither is a proof of what the classifier relies on. :doc:`/inspection` measures how well each finds
+# what matters.
 SaliencyDisplay.from_estimator(clf, X_test[cases[0]], y_test[cases[0]], source="v2sc")
 plt.show()

@@ -2,7 +2,8 @@
 Many channels, and series of unequal length
 ===========================================
 
-Nothing has to be set for either: channels are scaled, decorrelated and heard, and a list of series may have any lengths.
+Nothing has to be set for either: channels are scaled, decorrelated and heard, and a list of series may have any
+lengths.
 """
 
 import matplotlib.pyplot as plt

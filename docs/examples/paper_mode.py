@@ -2,9 +2,9 @@
 The method of the paper, with its distance to speech
 ====================================================
 
-``V2SClassifier.icml2021()`` has the settings of Voice2Series: the series stands in a waveform whose other samples, theta, are trained, and
-spoken words stand for the classes. :class:`~v2s_sklearn.alignment.AlignmentHistory` follows the sliced Wasserstein distance (SWD) between
-what the model says of speech and of the reprogrammed series.
+``V2SClassifier.icml2021()`` has the settings of Voice2Series: the series stands in a waveform whose other samples,
+theta, are trained, and spoken words stand for the classes. :class:`~v2s_sklearn.alignment.AlignmentHistory` follows
+the sliced Wasserstein distance (SWD) between what the model says of speech and of the reprogrammed series.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,8 @@ X_train, y_train = load_italy_power_demand(split="train")
 X_test, y_test = load_italy_power_demand(split="test")
 
 # %%
-# 20 epochs in place of the paper's 100, so that this page is built quickly. A part of the training cases is set aside to stop by.
+# 20 epochs in place of the paper's 100, so that this page is built quickly. A part of the training cases is set aside
+# to stop by.
 clf = V2SClassifier.icml2021(
     max_epochs=20,
     early_stopping=True,

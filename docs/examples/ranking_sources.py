@@ -2,7 +2,8 @@
 Ranking sources without cross-validation
 ========================================
 
-:func:`~v2s_sklearn.alignment.rank_acoustic_models` computes what speaks for and against each frozen source on training cases.
+:func:`~v2s_sklearn.alignment.rank_acoustic_models` computes what speaks for and against each frozen source on
+training cases.
 """
 
 import matplotlib.pyplot as plt
@@ -25,11 +26,13 @@ accuracy = {
 figure, ax = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
 for source in table.index:
     ax.scatter(table.loc[source, "loo_log_loss"], accuracy[source], color="#0072B2")
-    ax.annotate(source, (table.loc[source, "loo_log_loss"], accuracy[source]), xytext=(5, 5), textcoords="offset points")
+    ax.annotate(
+        source, (table.loc[source, "loo_log_loss"], accuracy[source]), xytext=(5, 5), textcoords="offset points"
+    )
 ax.set(xlabel="leave-one-out log loss of a frozen probe (nats)", ylabel="accuracy (%), 3 folds")
 ax.margins(0.2)
 plt.show()
 
 # %%
-# One data set with 36 cases proves nothing. Over the data sets that were measured no criterion is shown to predict the order of the sources
-# (:doc:`/alignment`): rank to see, and decide by cross-validation.
+# One data set with 36 cases proves nothing. Over the data sets that were measured no criterion is shown to predict
+# the order of the sources (:doc:`/alignment`): rank to see, and decide by cross-validation.

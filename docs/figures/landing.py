@@ -1,4 +1,4 @@
-"""Draw the picture of the front page: ``python docs/figures/landing.py`` writes series-to-sound.png beside this file."""
+"""Draw the picture of the front page: ``python docs/figures/landing.py`` writes series-to-sound.png here."""
 
 from pathlib import Path
 

@@ -52,3 +52,14 @@ def test_every_example_has_its_place_in_the_gallery():
         if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
     ]
     assert sorted(order) == sorted(path.name for path in (DOCS / "examples").glob("*.py"))
+
+
+def test_every_function_says_what_it_does():
+    silent = []
+    for path in (ROOT / "v2s_sklearn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                setter = any(isinstance(line, ast.Attribute) and line.attr == "setter" for line in node.decorator_list)
+                if not setter and not ast.get_docstring(node):
+                    silent.append(f"{path.name}: {node.name}")
+    assert not silent

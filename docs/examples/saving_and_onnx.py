@@ -32,6 +32,19 @@ folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "gunpoint.safetensors"
 clf.save(path)
 loaded = v2s_sklearn.load(path)
+same = np.array_equal(loaded.predict_proba(X_test), probabilities)
+print(f"{path.stat().st_size / 1e6:.1f} MB; the same bits: {same}")
+
+# %%
+# ONNX
+# ----
+# The graph holds everything, the frozen weights as well. It is written only if onnxruntime gives the same
+# probabilities.
+path = Path(folder.name) / "gunpoint.onnx"
+v2s_sklearn.to_onnx(clf, path, X_train)
+session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+(answer,) = session.run(None, {"X": X_test.astype(np.float64)})
+labels = json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["classes"])
 print(f"{path.stat().st_size / 1e6:.1f} MB, classes {labels}")
 print(f"largest difference {np.abs(answer - probabilities).max():.1e}")
 

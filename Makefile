@@ -4,7 +4,7 @@ VENV := .venv
 VISION := .venv-vision
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vision lint docs bench-speed clean
+.PHONY: demo test test-vision lint docs release-check bench-speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
@@ -23,6 +23,11 @@ lint: $(VENV)/.installed-test
 # The site, in docs/_build/html. Warnings are errors; every example of the gallery runs unless it has run before.
 docs: $(VENV)/.installed-docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
+# What a maintainer does before tagging and uploading.
+release-check: $(VENV)/.installed-docs
+	$(BIN)/python .ci/release_check.py
+	$(MAKE) lint docs check-dist
 
 # Ratios measured in one run; ends non-zero where a goal is missed.
 bench-speed: $(VENV)/.installed-test

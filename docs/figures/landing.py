@@ -22,9 +22,9 @@ def main():
     axes[0].plot(X[0, 0], color="#0072B2", linewidth=2)
     axes[0].set(title="a series", xlabel="time point", yticks=[])
     seconds = np.arange(len(display.waveform)) / display.sample_rate
-    shown = seconds < 0.04
+    shown = (seconds > 0.39) & (seconds < 0.42)
     axes[1].plot(1000 * seconds[shown], display.waveform[shown], color="#D55E00", linewidth=1)
-    axes[1].set(title="the voice it steers (its first 40 ms)", xlabel="ms", yticks=[])
+    axes[1].set(title="the voice it steers (30 ms where it rises)", xlabel="ms", yticks=[])
     axes[2].pcolormesh(display.frame_edges, display.band_edges, display.log_mel.T, cmap="cividis", rasterized=True)
     axes[2].set(title="what the frozen model hears", xlabel="s", ylabel="Hz")
     figure.savefig(Path(__file__).with_name("series-to-sound.png"), dpi=110, metadata={"Software": None})

@@ -1,6 +1,7 @@
 """What the pages of the site say of the repository is so."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def test_pages_include_the_files_of_the_repository(page, files):
     path = DOCS / page
     included = re.findall(r"^```\{include\} (\S+)$", path.read_text(), flags=re.M)
     assert sorted((path.parent / file).resolve() for file in included) == files
+
+
+@pytest.mark.parametrize("module", ["", ".alignment", ".errors", ".inspection", ".views"])
+def test_the_reference_has_every_public_name(module):
+    reference = (DOCS / "api" / "index.rst").read_text().split()
+    module = importlib.import_module(f"v2s_sklearn{module}")
+    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    assert [name for name in public if callable(getattr(module, name)) and name not in reference] == []
 
 
 def test_every_example_has_its_place_in_the_gallery():

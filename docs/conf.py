@@ -86,6 +86,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_",),
     "image_scrapers": ("matplotlib",),
     "write_computation_times": False,
+    "remove_config_comments": True,
 }
 
 # Files of the repository that are pages of the site: pages that refer to the file lead to the page.
@@ -97,10 +98,11 @@ PAGES = {
 
 
 def lead_to_pages(text):
-    """Return the text of a page with links to files of the repository replaced by links to their pages."""
+    """Return the text of a page as the site shows it: links to files of the repository lead to their pages."""
     for file, page in PAGES.items():
         text = re.sub(rf"\]\((?:\.\./)*{re.escape(file)}", f"]({page}", text)
-    return text
+    # The empty line that ends the last output of a doctest.
+    return re.sub(r"(```python\n(?:(?!```).)*?)\n+```", r"\1\n```", text, flags=re.DOTALL)
 
 
 def _source_read(app, docname, source):

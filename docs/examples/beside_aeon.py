@@ -57,7 +57,7 @@ print((100 * table.mean()).sort_values(ascending=False).round(2).to_string())
 # %%
 # Mean ranks, joined by a bar where Wilcoxon's signed-rank test with Holm's correction shows no difference at 5 %. The
 # default is ahead of MultiRocket-Hydra by less than the test can show.
-figure, _ = plot_critical_difference(table.to_numpy(), list(table.columns), alpha=0.05)
+figure, _ = plot_critical_difference(table.to_numpy(), list(table.columns), alpha=0.05, width=9, textspace=2.5)
 plt.show()
 
 # %%

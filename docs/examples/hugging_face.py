@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import torch
 from aeon.datasets import load_italy_power_demand
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+from transformers.utils import logging
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
 from v2s_sklearn.inspection import ReprogrammedInputDisplay
@@ -25,6 +26,7 @@ from v2s_sklearn.inspection import ReprogrammedInputDisplay
 # unpickled, and no code from a checkpoint is run.
 folder = tempfile.TemporaryDirectory()
 words = dict(enumerate(["yes", "no", "up", "down", "left", "right"]))
+logging.disable_progress_bar()
 with torch.random.fork_rng(devices=[]):
     torch.manual_seed(0)
     network = ASTForAudioClassification(

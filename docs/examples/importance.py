@@ -32,12 +32,14 @@ largest = np.abs(fall).max()
 for ax, case, values in zip(axes, cases, fall[:, 0], strict=True):
     series = X_test[case, 0]
     ax.plot(series, color="lightgrey", zorder=0)
-    points = ax.scatter(np.arange(len(series)), series, c=values, cmap="RdBu_r", vmin=-largest, vmax=largest, s=12)
+    points = ax.scatter(np.arange(len(series)), series, c=values, cmap="coolwarm", vmin=-largest, vmax=largest, s=12)
     ax.set(title=f"class {y_test[case]}", xlabel="time point")
 figure.colorbar(points, ax=axes, label="fall of log-probability (nats)")
 plt.show()
 
 # %%
+# Of the second series no window matters: what is left of it says the same.
+#
 # By activations and gradients
 # ----------------------------
 # Conductance of the convolutions of V2Sc, the source that hears contours. Where the two ways agree there is reason to

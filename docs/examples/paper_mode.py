@@ -37,7 +37,7 @@ TrainingDisplay.from_estimator(clf)
 plt.show()
 
 # %%
-# The words that stand for each class, and how likely each is said of its series.
+# The words that stand for each class; its probability is the mean of theirs.
 LabelMappingDisplay.from_estimator(clf)
 plt.show()
 

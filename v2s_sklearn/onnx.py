@@ -122,6 +122,7 @@ def _in_double(function):
     """Return a function computed in double precision: torch adds so in ``cumsum``, and reduces large angles well."""
 
     def compute(values, *args, **kwargs):
+        """Return what the function gives in double precision, in that of the values."""
         return function(values.double(), *args, **kwargs).to(values.dtype)
 
     return compute
@@ -140,6 +141,7 @@ def _pad(values, pad, mode="constant", value=None):
 
 def _compare(function):
     def compare(values, other, out=None):
+        """Return the comparison, as numbers where torch was given a tensor for them."""
         found = function(values, other)
         return found if out is None else found.to(values.dtype)
 

@@ -174,6 +174,7 @@ def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
     """
 
     def read(folder, model, work_dir=None):
+        """Return the training and validation splits of windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         train = np.flatnonzero(np.array(splits) == "train")
         windows, clip_index = cut_to_windows([clips[i] for i in train], N_SAMPLES, max_windows)
@@ -182,6 +183,7 @@ def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
         return make_splits(extract_features(model.frontend, windows), words, splits)
 
     def read_test(folder):
+        """Return the test windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         test = np.flatnonzero(np.array(splits) == "test")
         return TestSet(*_windows_of([clips[i] for i in test], [words[i] for i in test], max_windows))

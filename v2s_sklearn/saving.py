@@ -182,7 +182,7 @@ class _Encoder:
         if isinstance(value, nn.Module):
             return self._encode_module(value, name, writer)
         if isinstance(value, views.Voice):
-            return {"voice": asdict(value)}
+            return {"voice": {key: writer.encode(item, name) for key, item in asdict(value).items()}}
         if isinstance(value, scaling.SeriesScaler):
             return {"scaler": writer.encode(vars(value), name)}
         if isinstance(value, np.random.RandomState):
@@ -261,7 +261,7 @@ class _Decoder:
             model.load_state_dict(reader.decode(content[1]))
             return model
         if kind == "voice":
-            return views.Voice(**content)
+            return views.Voice(**{key: reader.decode(item) for key, item in content.items()})
         if kind == "scaler":
             scaler = scaling.SeriesScaler()
             vars(scaler).update(reader.decode(content))

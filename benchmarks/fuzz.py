@@ -19,15 +19,18 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
+from unittest.mock import patch
 
 import numpy as np
 from draws import VOICE, as_container, draw_estimator, draw_labels, draw_series, draw_weights, register_sources
 
-from v2s_sklearn import V2SFeatures, load, to_onnx
+from v2s_sklearn import V2SFeatures, load, network, to_onnx
 from v2s_sklearn.errors import ExportError, SavedFileError
 
 # Calls after which the counts so far are printed.
-N_REPORT = 500
+N_REPORT = 100
+# Cases computed at a time, as few as calls have, so that no chunk is filled up with copies.
+CHUNK = {"CHUNK_WAVEFORMS": 8, "LEAST_CHUNK_CASES": 2}
 
 
 def answer(estimator, X):
@@ -127,7 +130,9 @@ def main(arguments=None):
     try:
         for number in range(options.first, options.first + options.calls):
             try:
-                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                with patch.multiple(network, **CHUNK), contextlib.ExitStack() as quiet:
+                    quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                    quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
                     outcomes[random_call((options.seed, number))] += 1
             except Exception as error:
                 outcomes["failed"] += 1

@@ -10,6 +10,7 @@ below it the tables of few labels (results/few_labels/<cases a class>) and of mu
 """
 
 import argparse
+import io
 import re
 from pathlib import Path
 
@@ -133,7 +134,9 @@ def draw_critical_difference(results, classifiers, path):
 
     accuracy = by_dataset(results, "accuracy")[classifiers]
     figure, _ = plot_critical_difference(accuracy.to_numpy(), classifiers, alpha=ALPHA)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_atomically(path, content.getvalue())
 
 
 def accuracy_table(results, classifiers):

@@ -6,12 +6,12 @@ stay empty. Then a line a case: true label, predicted label, nothing, and the pr
 order; labels are the indices of the sorted classes.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
+
+from v2s_sklearn.acoustic.storage import write_atomically
 
 
 def result_path(folder, classifier, dataset, resample, split="test"):
@@ -89,10 +89,8 @@ class Result:
             lines.append(f"{label},{predicted},," + ",".join(f"{value:.6g}" for value in row))
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under a name of its own first: a scheduler that loses sight of a worker has the same run made twice at a time.
-        temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-        temporary.write_text("\n".join(lines) + "\n")
-        os.replace(temporary, path)
+        # A scheduler that loses sight of a worker has the same run made twice at a time.
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
 
     @classmethod
     def read(cls, path):

@@ -316,7 +316,7 @@ def main(arguments=None):
         head = f"[{done}/{len(plan)}] {name} {dataset} resample {resample} seed {seed}:"
         if isinstance(result, Exception):
             failed += 1
-            print(head, "FAILED", repr(result), flush=True)
+            print(head, f"FAILED {type(result).__name__}: {result}", flush=True)
             continue
         if not path.exists():  # the worker's file system is another
             result.write(path)

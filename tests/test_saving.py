@@ -141,10 +141,11 @@ def test_labels_keep_their_type(labels, tmp_path, italy):
 
 def test_parameters_of_every_kind(tmp_path, italy):
     random_state = np.random.RandomState(3)
-    options = {"voices": VOICES, "device": torch.device("cpu"), "batch_size": np.int64(16)}
+    voices = [*VOICES, Voice(np.float32(300), n_harmonics=np.int64(2))]
+    options = {"voices": voices, "device": torch.device("cpu"), "batch_size": np.int64(16)}
     V2SClassifier("tiny", random_state=random_state, **options).fit(*italy[:2]).save(tmp_path / "x")
     loaded = v2s_sklearn.load(tmp_path / "x")
-    assert loaded.voices == VOICES
+    assert loaded.voices == voices
     assert loaded.device == torch.device("cpu")
     assert loaded.random_state.randint(1000) == random_state.randint(1000)
     path = registry.WEIGHTS_DIR / "v2sa.safetensors"

@@ -19,6 +19,31 @@ def result_path(folder, classifier, dataset, resample, split="test"):
     return Path(folder) / classifier / "Predictions" / dataset / f"{split}Resample{resample}.csv"
 
 
+def expected_calibration_error(labels, probabilities, n_bins=15):
+    """Return the mean distance of confidence and accuracy, over bins of equal width of the top probability.
+
+    Parameters
+    ----------
+    labels : int array of shape (n_cases,)
+        True classes, as columns of ``probabilities``.
+    probabilities : array of shape (n_cases, n_classes)
+    n_bins : int, default=15
+        A bin holds its upper edge.
+
+    Returns
+    -------
+    float
+        From 0 to 1; bins are weighted by their cases.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, On calibration of modern neural networks, ICML 2017, section 2.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.ceil(confidence * n_bins).astype(int)
+    return float(np.abs(np.bincount(bins, confidence) - np.bincount(bins, right)).sum() / len(labels))
+
+
 @dataclass
 class Result:
     """The predictions of one run.
@@ -68,6 +93,16 @@ class Result:
         """Mean negative log-probability of the true classes, in nats."""
         true = self.probabilities[np.arange(len(self.labels)), self.labels]
         return float(-np.log(true.clip(1e-15)).mean())
+
+    @property
+    def brier_score(self):
+        """Mean squared distance of the probabilities from the true classes, from 0 to 2."""
+        return float(np.square(self.probabilities - np.eye(self.probabilities.shape[1])[self.labels]).sum(1).mean())
+
+    @property
+    def calibration_error(self):
+        """See `expected_calibration_error`."""
+        return expected_calibration_error(self.labels, self.probabilities)
 
     @property
     def class_accuracies(self):

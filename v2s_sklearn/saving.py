@@ -18,7 +18,7 @@ from torch import nn
 from v2s_sklearn import mapping, network, scaling, transfer, views
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.acoustic.registry import ModelReference
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, SavedFileError
@@ -118,7 +118,8 @@ def load(path, device=None):
     SavedFileError
         If the file is missing, damaged, of another kind, or written by a newer version.
     AcousticModelNotFoundError, WeightsError
-        If an acoustic model is missing, or is no longer the one that it was fitted with.
+        If an acoustic model is missing, or is no longer the one that it was fitted with; where its file lies elsewhere
+        now, the message says how to give that.
     InvalidParameterError
         If ``device`` cannot be used.
 
@@ -253,7 +254,7 @@ class _Decoder:
         if kind == "again":
             return self._made[content]
         if kind == "source":
-            return load_acoustic_model(content[0], sha256=content[1], device=self._device or "cpu")
+            return ModelReference(*content).load(self._device or "cpu")
         if kind == "half rate":
             return reader.decode(content).at_half_rate()
         if kind == "trained":

@@ -10,7 +10,7 @@ WITHOUT_JIT := NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
 # Environments are kept.
 .SECONDARY:
-.PHONY: demo test test-vision test-lowest lint check-dist bench-speed clean
+.PHONY: demo test test-vision test-lowest lint docs check-dist release-check bench-speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
@@ -45,6 +45,15 @@ check-dist: $(VENV)/.installed-test
 	.venv-dist/bin/pip install -q -c constraints.txt dist/*.whl
 	cp docs/examples/demo.py dist/ && cd dist && ../.venv-dist/bin/python demo.py
 
+# The site, in docs/_build/html. Warnings are errors; every example of the gallery runs unless it has run before.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
+# What a maintainer does before tagging and uploading.
+release-check: $(VENV)/.installed-docs
+	$(BIN)/python .ci/release_check.py
+	$(MAKE) lint docs check-dist
+
 # Ratios measured in one run; ends non-zero where a goal is missed.
 bench-speed: $(VENV)/.installed-test
 	$(BIN)/python -W ignore benchmarks/speed.py --plot docs/speed.svg
@@ -61,6 +70,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,lint]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
 # Without dependencies: torch's would bring more GB of CUDA than its import needs.
 .venv-%/.installed: constraints-%.txt
 	$(PYTHON) -m venv .venv-$*
@@ -73,4 +86,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build docs/gallery docs/api/generated

@@ -123,6 +123,7 @@ def _in_double(function):
     """Return a function computed in double precision: torch adds so in ``cumsum``, and reduces large angles well."""
 
     def compute(values, *args, **kwargs):
+        """Return what the function gives in double precision, in that of the values."""
         return function(values.double(), *args, **kwargs).to(values.dtype)
 
     return compute
@@ -146,6 +147,7 @@ def _pad(values, pad, mode="constant", value=None):
 
 def _compare(function):
     def compare(values, other, out=None):
+        """Return the comparison, as numbers where torch was given a tensor for them."""
         found = function(values, other)
         return found if out is None else found.to(values.dtype)
 
@@ -235,8 +237,9 @@ def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolera
         Series on which the graph is checked; random walks by default.
     tolerance : float, default=1e-4
         How much an answer of the graph may differ from the estimator's; of features relative to the largest. Voices in
-        a spectrogram differ by up to some 1e-3: torch's Fourier transform is rounded to single precision, which shows
-        in faint bands. Features that are shares of the time differ by a point here and there.
+        a spectrogram can need 1e-3: some of their features are shares of the frames above a level, and where a frame
+        lies at the level, the last bit of single precision, in which no two libraries agree, decides. One or two of
+        thousands of features jump by a frame; the rest moves probabilities by some 1e-6.
 
     Raises
     ------

@@ -242,6 +242,7 @@ def calibrate(scores, labels, weights):
     linear = shares @ (platt_targets(labels, n_classes) * scores).sum(axis=1)
 
     def loss(log_sharpness):
+        """Return the loss of a sharpness, by its logarithm."""
         sharpness = np.exp(log_sharpness)
         return shares @ np.log(np.exp(sharpness * scores).sum(axis=1)) - sharpness * linear
 

@@ -17,7 +17,7 @@ from torch import nn
 from v2s_sklearn import mapping, network, scaling, transfer, views
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.acoustic.registry import ModelReference
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.classifier import V2SClassifier
@@ -120,7 +120,8 @@ def load(
     SavedFileError
         If the file is missing, damaged, of another kind, or written by a newer version.
     AcousticModelNotFoundError, WeightsError
-        If an acoustic model is missing, or is no longer the one that it was fitted with.
+        If an acoustic model is missing, or is no longer the one that it was fitted with; where its file lies elsewhere
+        now, the message says how to give that.
     InvalidParameterError
         If ``device`` cannot be used.
 
@@ -184,7 +185,7 @@ class _Encoder:
         if isinstance(value, nn.Module):
             return self._encode_module(value, name, writer)
         if isinstance(value, views.Voice):
-            return {"voice": asdict(value)}
+            return {"voice": {key: writer.encode(item, name) for key, item in asdict(value).items()}}
         if isinstance(value, scaling.SeriesScaler):
             return {"scaler": writer.encode(vars(value), name)}
         if isinstance(value, np.random.RandomState):
@@ -255,7 +256,7 @@ class _Decoder:
         if kind == "again":
             return self._made[content]
         if kind == "source":
-            return load_acoustic_model(content[0], sha256=content[1], device=self._device or "cpu")
+            return ModelReference(*content).load(self._device or "cpu")
         if kind == "half rate":
             return reader.decode(content).at_half_rate()
         if kind == "trained":
@@ -263,7 +264,7 @@ class _Decoder:
             model.load_state_dict(reader.decode(content[1]))
             return model
         if kind == "voice":
-            return views.Voice(**content)
+            return views.Voice(**{key: reader.decode(item) for key, item in content.items()})
         if kind == "scaler":
             scaler = scaling.SeriesScaler()
             vars(scaler).update(reader.decode(content))

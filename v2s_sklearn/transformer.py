@@ -98,6 +98,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         device = next(self._network.parameters()).device
 
         def embeddings(data):
+            """Return the embeddings of a block of cases, (n, D)."""
             return compute_embeddings(self._network, data, device, self._n_jobs)
 
         return in_blocks(embeddings, X, self.scaler_)

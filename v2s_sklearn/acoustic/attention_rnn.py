@@ -11,6 +11,7 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.recurrence import frozen_bilstm
 from v2s_sklearn.frontend import LogMel
+from v2s_sklearn.settings import without_cudnn
 
 
 class AttentionRNN(AcousticModel):
@@ -114,5 +115,5 @@ class AttentionRNN(AcousticModel):
         if self.training or not torch.is_grad_enabled() or sequence.device.type != "cuda":
             return lstm(sequence)[0]
         # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
-        with torch.backends.cudnn.flags(enabled=False):
+        with without_cudnn():
             return lstm(sequence)[0]

@@ -52,9 +52,21 @@ class ModelReference(NamedTuple):
     name: str
     sha256: str | None
 
-    def load(self):
-        """Return the model, the one that this process has already if there is one."""
-        return load_acoustic_model(self.name, sha256=self.sha256)
+    def load(self, device="cpu"):
+        """Return the model, the one that this process has already if there is one.
+
+        Raises
+        ------
+        AcousticModelNotFoundError, WeightsError
+            If it is not there any more, or another one; says how to give it from elsewhere.
+        """
+        try:
+            return load_acoustic_model(self.name, sha256=self.sha256, device=device)
+        except (AcousticModelNotFoundError, WeightsError) as error:
+            raise type(error)(
+                f"{error} An estimator was fitted with the acoustic model {self.name!r}. Where it lies elsewhere now, "
+                f"first call register_acoustic_model({self.name!r}, lambda: load_acoustic_model(NEW_PLACE))."
+            ) from error
 
 
 def _packaged_models():
@@ -89,6 +101,11 @@ def register_acoustic_model(name: str, factory: Callable[[], AcousticModel], ove
         is unpickled. Called once a process. One that has a name or a file already keeps it; this name is a second one.
     overwrite : bool, default=False
         Replace a model registered under this name before.
+
+    Notes
+    -----
+    Estimators fitted with a file that lies elsewhere now are loaded after ``register_acoustic_model(OLD_PATH, lambda:
+    load_acoustic_model(NEW_PATH))``; its checksum is checked.
 
     Raises
     ------

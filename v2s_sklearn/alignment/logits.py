@@ -118,6 +118,7 @@ def logits_of_view(view, data, n_jobs=None):
     """Return the source logits of scaled series through a view: dict of "series" and "lengths" to (N, K)."""
 
     def logits(series, lengths):
+        """Return the source logits of a chunk: (B, C, T), (B,) to (B, K)."""
         return view.source_logits(view.waveforms(series, lengths))
 
     device = next(view.transformation.parameters()).device

@@ -158,6 +158,7 @@ def _align(model, X, y, max_epochs, random_state, n_jobs):
     source = load_source_logits(model)
 
     def reprogram(labels, max_epochs):
+        """Return the target logits (N, K) after some epochs in the settings of the paper."""
         settings = {"max_epochs": max_epochs, "random_state": random_state, "n_jobs": n_jobs}
         return target_logits(V2SClassifier.icml2021(acoustic_model=model, **settings).fit(X, labels), X)
 

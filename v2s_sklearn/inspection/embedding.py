@@ -171,6 +171,7 @@ def _representations(clf):
     views = list(getattr(network, "views", ()))
 
     def function(compute_values, chunk_cases=CHUNK_WAVEFORMS):
+        """Return the function that computes some values of data in chunks."""
         return lambda data: compute(compute_values, data, chunk_cases, device, clf._n_jobs)
 
     acoustics = [view.acoustic for view in views] or [clf.acoustic_model_]
@@ -178,6 +179,7 @@ def _representations(clf):
     n_replicates = clf.n_replicates
 
     def padded(series, lengths):
+        """Return the source logits of the zero-padded series: (B, C, T), (B,) to (B, K)."""
         logits = []
         for acoustic in acoustics:
             padding = PadReprogram(acoustic.n_samples, n_replicates).to(device)

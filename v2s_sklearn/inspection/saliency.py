@@ -169,6 +169,7 @@ def _activations_and_gradients(network, convolutions, data, columns):
         for number, name, module, time_axis in convolutions:
 
             def keep(module, inputs, output, number=number, name=name, time_axis=time_axis):
+                """Keep the output of a convolution, each of its calls apart."""
                 times = sum(key[:2] == (number, name) for key in outputs)
                 outputs[number, name, times] = (output, time_axis)
 

@@ -73,9 +73,10 @@ DEFAULT_VOICES = (
 
 
 def difference_scale(series, lengths, sample_weight=None):
-    """Return the weighted standard deviation of the first differences of each channel, (C,); 1 where there are none.
+    """Return the weighted standard deviation of the first differences of each channel, (C,), in the unit of the series.
 
-    Arrays (N, C, T), (N,) and (N,).
+    Where they differ by no more than the rounding of the series, its largest value; 1 where there are none, or all is
+    zero. Arrays (N, C, T), (N,) and (N,).
     """
     differences = np.diff(series.astype(np.float64), axis=2)
     inside = np.arange(1, series.shape[2]) < lengths[:, None]
@@ -86,7 +87,8 @@ def difference_scale(series, lengths, sample_weight=None):
         return np.ones(differences.shape[1])
     mean = (weights * differences).sum(axis=(0, 2)) / total
     scale = np.sqrt((weights * (differences - mean[:, None]) ** 2).sum(axis=(0, 2)) / total)
-    return np.where(scale < 1e-6, 1.0, scale)
+    largest = np.abs(series).max(axis=(0, 2)).astype(np.float64)
+    return np.where(scale <= np.finfo(np.float32).eps * largest, np.where(largest > 0, largest, 1.0), scale)
 
 
 def first_differences(series, scale):

@@ -8,6 +8,7 @@ Shape legend: C channels, T time points of the fitted series, S waveform samples
 import importlib
 import io
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,11 @@ def _in_double(function):
     return compute
 
 
+def _cosine(values):
+    """Return the cosine as a sine: older onnxruntimes have no cosine in double precision."""
+    return torch.sin(values.double() + math.pi / 2).to(values.dtype)
+
+
 def _interpolate(start, end, weight):
     """Return what ``lerp`` does: rounded once, from the nearer end. The phase of a voice shows the last bit."""
     near = (weight < 0.5).to(weight.dtype)
@@ -156,7 +162,7 @@ class _Exportable(TorchFunctionMode):
         nn.functional.adaptive_avg_pool2d: _adaptive_average_2d,
         nn.functional.avg_pool1d: _average,
         nn.functional.pad: _pad,
-        torch.cos: _in_double(torch.cos),
+        torch.cos: _cosine,
         torch.cumsum: _in_double(torch.cumsum),
         torch.diff: _differences,
         torch.eq: _compare(torch.eq),

@@ -9,9 +9,12 @@ import importlib
 import io
 import json
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -175,6 +178,9 @@ class _Exportable(TorchFunctionMode):
 class _Path(nn.Module):
     """What an estimator computes for a case: float64 (C, T) to (K,)."""
 
+    mean_: torch.Tensor
+    scale_: torch.Tensor
+
     def __init__(self, scaler, network, n_points, answer):
         super().__init__()
         self.network, self.answer = network, answer
@@ -208,7 +214,7 @@ def _require(module):
         ) from error
 
 
-def to_onnx(estimator, path, X=None, tolerance=TOLERANCE):
+def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolerance: float = TOLERANCE) -> None:
     """Write what a fitted estimator computes as an ONNX graph, and check the graph with onnxruntime.
 
     The graph takes ``X``, float64 (n_cases, n_channels, n_timepoints), series of the length of the fitted ones, any
@@ -225,8 +231,9 @@ def to_onnx(estimator, path, X=None, tolerance=TOLERANCE):
         Series on which the graph is checked; random walks by default.
     tolerance : float, default=1e-4
         How much an answer of the graph may differ from the estimator's; of features relative to the largest. Voices in
-        a spectrogram differ by up to some 1e-3: torch's Fourier transform is rounded to single precision, which shows
-        in faint bands. Features that are shares of the time differ by a point here and there.
+        a spectrogram can need 1e-3: some of their features are shares of the frames above a level, and where a frame
+        lies at the level, the last bit of single precision, in which no two libraries agree, decides. One or two of
+        thousands of features jump by a frame; the rest moves probabilities by some 1e-6.
 
     Raises
     ------
@@ -285,7 +292,7 @@ def _trace(module, case):
         torch.onnx.export(
             module.eval(),
             (torch.from_numpy(case),),
-            content,
+            content,  # type: ignore[arg-type]  # files in memory are meant, too
             input_names=["case"],
             output_names=["answer"],
             opset_version=OPSET,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.digests import digest_of_tensors
+from v2s_sklearn.acoustic.storage import naming_file
 from v2s_sklearn.frontend import INT16_FULL_SCALE, LogMel
 from v2s_sklearn.pretrain.data import cut_to_windows, extract_features, read_clips, read_images
 from v2s_sklearn.pretrain.inversion import invert_log_mel
@@ -142,7 +143,7 @@ def inverted(features, log_mel, work_dir, batch_size=64):
     if not path.exists():
         work_dir.mkdir(parents=True, exist_ok=True)
         partial, n_bytes = path.with_suffix(".partial"), batch_size * N_SAMPLES * 2
-        with open(partial, "ab") as file:
+        with naming_file(partial), open(partial, "ab") as file:
             n_done = file.tell() // n_bytes
             file.truncate(n_done * n_bytes)
             for start in range(n_done * batch_size, len(features), batch_size):
@@ -167,7 +168,7 @@ def _windows_of(clips, words, max_windows):
     return windows, words, clip_index
 
 
-def _read_raw(name, max_windows, validation_every):
+def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
     """Return functions that read a raw data set for training, and its test set.
 
     Each ``validation_every``-th clip of the training part is for validation.

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PLACEHOLDER = "example.org"
+PLACEHOLDERS = r"[^\s\"*]*\bexample\.(?:org|invalid)[^\s\"*]*"
 
 
 def find_problems(root):
@@ -58,9 +58,9 @@ def find_git_problems(root):
 
 
 def left_to_fill_in(root):
-    """Return the project urls that are placeholders."""
-    urls = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("urls", {})
-    return [f"{name} = {url}" for name, url in urls.items() if PLACEHOLDER in url]
+    """Return the addresses that are placeholders, with the file that each stands in."""
+    texts = {name: (root / name).read_text() for name in ("pyproject.toml", "SECURITY.md")}
+    return [f"{name}: {found}" for name, text in texts.items() for found in re.findall(PLACEHOLDERS, text)]
 
 
 def main():
@@ -68,8 +68,8 @@ def main():
     problems = find_problems(ROOT) + find_git_problems(ROOT)
     for problem in problems:
         print(problem)
-    for url in left_to_fill_in(ROOT):
-        print(f"Before uploading, replace the placeholder in pyproject.toml, [project.urls]: {url}")
+    for placeholder in left_to_fill_in(ROOT):
+        print(f"Before uploading, replace the placeholder in {placeholder}")
     return bool(problems)
 
 

@@ -94,6 +94,7 @@ PAGES = {
     "benchmarks/NOTES.md": "/results/notes.md",
     "CHANGELOG.md": "/project/changelog.md",
     "CONTRIBUTING.md": "/project/contributing.md",
+    "SECURITY.md": "/project/security.md",
 }
 
 
@@ -107,8 +108,6 @@ def lead_to_pages(text):
 
 def _source_read(app, docname, source):
     source[0] = lead_to_pages(source[0])
-    if not any((FOLDER / "reproduction").glob("*.md")):  # a pattern without any page is a warning
-        source[0] = source[0].replace("../reproduction/*\n", "")
 
 
 def _include_read(app, path, docname, source):

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Of the repository, not in the sdist.
-LEFT_OUT = (".ci/", ".gitignore", "benchmarks/results/")
+LEFT_OUT = (".gitignore", "benchmarks/results/")
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ def test_troubleshooting_explains_messages_that_the_package_has():
         ("results/notes.md", [ROOT / "benchmarks" / "NOTES.md"]),
         ("project/changelog.md", [ROOT / "CHANGELOG.md"]),
         ("project/contributing.md", [ROOT / "CONTRIBUTING.md"]),
+        ("project/security.md", [ROOT / "SECURITY.md"]),
     ],
 )
 def test_pages_include_the_files_of_the_repository(page, files):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = ["v2s_sklearn/_version.py", "pyproject.toml", "CITATION.cff", "CHANGELOG.md"]
+FILES = ["v2s_sklearn/_version.py", "pyproject.toml", "CITATION.cff", "CHANGELOG.md", "SECURITY.md"]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,9 @@ def test_git_is_asked(check, checkout):
 
 
 def test_placeholders_are_named(check, checkout):
-    urls = check.left_to_fill_in(checkout)
-    replace(checkout / "pyproject.toml", urls[0].split("/")[2], "host.example.com")
-    assert len(check.left_to_fill_in(checkout)) == len(urls) - 1
+    (checkout / "pyproject.toml").write_text('Source = "https://example.org/v2s"\nHome = "https://real.com"\n')
+    (checkout / "SECURITY.md").write_text("Write to **somebody@example.invalid** (a placeholder).\n")
+    assert check.left_to_fill_in(checkout) == [
+        "pyproject.toml: https://example.org/v2s",
+        "SECURITY.md: somebody@example.invalid",
+    ]

@@ -83,7 +83,8 @@ VARIANTS = {
     "V2Sa": Variant(),
     "V2Su": Variant("v2su"),
     "TFa": Variant(transfer=True),
-    "V2Sa-collapsed": Variant(collapsed=True),
+    # Of one class there is nothing to learn: no epoch.
+    "V2Sa-collapsed": Variant(settings={"max_epochs": 0}, collapsed=True),
     "V2Sa-trained": Variant(callbacks=(TrainedAcousticModel,)),
     "V2Sa-frequency": Variant(settings={"mapping": "frequency"}),
     "V2Sv": Variant("v2sv"),
@@ -91,10 +92,11 @@ VARIANTS = {
     "V2Sa-esc10": Variant("v2sa-esc10"),
     "V2Sa-5": Variant(per_class=5),
     "V2Sa-m10": Variant(selected=False),
+    "V2Sa-100": Variant(settings={"max_epochs": MAX_EPOCHS}),
 }
 
 
-def n_epochs(n_cases, max_epochs=MAX_EPOCHS):
+def n_epochs(n_cases, max_epochs):
     """Return the epochs of a final fit on so many cases, which is fixed before it."""
     return max(1, min(max_epochs, MAX_PRESENTATIONS // n_cases))
 
@@ -136,14 +138,8 @@ def make_classifier(variant, chosen, n_cases, seed, callbacks=()):
     if variant.transfer:
         epochs = n_epochs(n_cases, TransferClassifier().max_epochs)
         return TransferClassifier(variant.source, standardize=False, max_epochs=epochs, random_state=seed)
-    return V2SClassifier.icml2021(
-        acoustic_model=variant.source,
-        max_epochs=n_epochs(n_cases),
-        random_state=seed,
-        callbacks=callbacks or None,
-        **chosen,
-        **variant.settings,
-    )
+    settings = {"acoustic_model": variant.source, "max_epochs": n_epochs(n_cases, MAX_EPOCHS), "random_state": seed}
+    return V2SClassifier.icml2021(**(settings | chosen | variant.settings), callbacks=callbacks or None)
 
 
 def alignment(classifier, X, y):
@@ -180,13 +176,13 @@ def run(name, dataset, seed, results, data_dir):
         "seed": seed,
         "m": classifier.n_replicates,
         "epochs": classifier.max_epochs,
-        "first_loss": history[0, "train_loss"],
-        "last_loss": history[-1, "train_loss"],
     }
+    if history:
+        facts |= {"first_loss": history[0, "train_loss"], "last_loss": history[-1, "train_loss"]}
     if not variant.transfer:
         facts["dropout"] = classifier.dropout
     # A fine-tuned or trained source has other logits of speech than the packaged ones.
-    if not (variant.transfer or variant.callbacks):
+    if history and not (variant.transfer or variant.callbacks):
         facts |= alignment(classifier, X_train, y_train)
     labels = np.searchsorted(np.unique(y_train), y_test)
     return Result(

@@ -34,6 +34,8 @@ def draw_accuracies(table, path):
     rows = np.arange(len(table))
     axes.hlines(rows, table["V2Sa"], table["printed"], color="0.8", zorder=1)
     for column, (label, marker, colour) in MARKS.items():
+        if table[column].isna().all():
+            continue
         axes.scatter(table[column], rows, marker=marker, color=colour, label=label, s=36, zorder=2)
     axes.set_yticks(rows, table.index)
     axes.set_xlabel("accuracy on the test split (%)")

@@ -153,7 +153,7 @@ def test_a_trained_acoustic_model_is_a_copy():
     assert unchanged is shared
 
 
-@pytest.mark.parametrize("n_traces", [0, 1, 9])
+@pytest.mark.parametrize("n_traces", [0, 2])
 def test_figures_are_drawn_of_what_there_is(tmp_path, n_traces):
     from reproduction_figures import MARKS, draw_accuracies, draw_training
 
@@ -166,11 +166,18 @@ def test_figures_are_drawn_of_what_there_is(tmp_path, n_traces):
 
 
 def test_tables_say_how_many_data_sets_they_cover(tmp_path):
-    from reproduction_report import accuracies, claims_table, coverage_table, defects_table, seeds_table
+    from reproduction_report import (
+        accuracies,
+        claims_table,
+        coverage_table,
+        defects_table,
+        seeds_table,
+        selection_summary,
+    )
 
     rows = [
         {"variant": variant, "dataset": dataset, "seed": seed, "accuracy": accuracy, "swd_before": 3.0}
-        | {"swd_after": 2.0, "bound": 30.0}
+        | {"swd_after": 2.0, "bound": 30.0, "first_loss": 3.0, "last_loss": 2.0, "largest_class": 0.55}
         for variant, dataset, seed, accuracy in [
             ("V2Sa", "Coffee", 0, 0.8),
             ("V2Sa", "Coffee", 1, 0.9),
@@ -191,9 +198,17 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
     # +10 and +15 points: mean 12.5, and Student's t with one degree of freedom, 12.71 * 2.5.
     assert "| acoustic model trained | +12.50 points [-19.27, +44.27], 2 data sets |" in defects_table(table)
     claims = claims_table(runs, traces, table)
-    assert "smaller after training on 3 of 3" in claims
+    assert "smaller after training on 3 of 3" in claims and "largest class on 2 of 3" in claims
     assert "over the epochs: -1.00 [-1.00, -1.00], 2 data sets" in claims
     assert "on the test split: +40.00 points" in claims
     assert "1 data sets were run with 2 to 2 seeds" in seeds_table(runs) and "by 10.0 at most (Coffee)" in seeds_table(
         runs
     )
+
+    (tmp_path / "selection").mkdir()
+    for name, m, scores in (("a", 3, [0.5, 0.6]), ("b", 10, [0.9, 0.9])):
+        chosen = {"n_replicates": m, "dropout": 0.2, "n_cases": 60, "grid": [{"accuracy": score} for score in scores]}
+        (tmp_path / "selection" / f"{name}.json").write_text(json.dumps(chosen))
+    summary = selection_summary(tmp_path)
+    assert "Chosen on 2 data sets: m = 3 on 1, 10 on 1; dropout 0.2 on 2." in summary
+    assert "5.0 points above its worst in the mean" in summary and "points on 1 data sets" in summary

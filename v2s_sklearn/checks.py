@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from contextlib import contextmanager
 from numbers import Real
 
@@ -16,11 +17,11 @@ from v2s_sklearn.errors import InvalidParameterError, V2SError
 
 @contextmanager
 def naming(argument):
-    """Name the argument in errors of libraries that do not."""
+    """Name the argument in errors of libraries that do not; numbers too large for float64 are a ValueError, too."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        if re.search(rf"\b{argument}\b", str(error)):
+    except (ValueError, TypeError, OverflowError) as error:
+        if re.search(rf"\b{argument}\b", str(error)) and not isinstance(error, OverflowError):
             raise
         kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument} cannot be used: {error}") from error
@@ -63,7 +64,7 @@ def class_weights(class_weight, classes, y):
     if not isinstance(class_weight, dict):
         return compute_class_weight(class_weight, classes=classes, y=y)
     labels = classes.tolist()
-    wrong = [label for label, w in class_weight.items() if not isinstance(w, Real) or not 0 <= w < np.inf]
+    wrong = [label for label, w in class_weight.items() if not isinstance(w, Real) or not 0 <= w <= sys.float_info.max]
     if wrong:
         raise InvalidParameterError(
             f"class_weight has {[class_weight[label] for label in wrong]} for {wrong}. Give finite numbers, at least 0."

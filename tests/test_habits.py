@@ -28,7 +28,7 @@ def test_weights_of_classes_that_a_fold_lacks():
     np.testing.assert_array_equal(plain.predict_proba(X), part)
 
 
-@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, "1", None, 1j])
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, "1", None, 1j, 10**400], ids=lambda weight: str(weight)[:4])
 def test_weights_of_classes_that_are_none(weight):
     with pytest.raises(InvalidParameterError, match=r"class_weight has .* for \['b'\]. Give finite numbers"):
         V2SClassifier("tiny", class_weight={"a": 1.0, "b": weight}).fit(walks(6), list("ababab"))

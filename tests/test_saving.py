@@ -221,7 +221,8 @@ def test_damaged_newer_and_other_files_are_refused(damage, message, small, tmp_p
     "tree",
     [None, [], {"dict": {}}, {"dict": {"class": "os"}}, {"unknown": 1}, {"module": "Linear"}, {"module": "system"},
      {"dict": {"class": "V2SClassifier", "parameters": {"dict": {"none": 1}}, "attributes": {"dict": {}}}},
-     {"array": "missing"}, {"range": "x", "dtype": "O"}, {"again": 3}, {"source": []}, {}],
+     {"array": "missing"}, {"range": "x", "dtype": "O"}, {"range": [0, 10**12], "dtype": "<i8"},
+     {"values": ["a"], "dtype": "<U500000000", "shape": [1]}, {"again": 3}, {"source": []}, {}],
     ids=str,
 )  # fmt: skip
 def test_trees_that_are_no_estimators_are_refused(tree, small, tmp_path, monkeypatch):

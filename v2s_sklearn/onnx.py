@@ -9,9 +9,12 @@ import importlib
 import io
 import json
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -119,6 +122,7 @@ def _in_double(function):
     """Return a function computed in double precision: torch adds so in ``cumsum``, and reduces large angles well."""
 
     def compute(values, *args, **kwargs):
+        """Return what the function gives in double precision, in that of the values."""
         return function(values.double(), *args, **kwargs).to(values.dtype)
 
     return compute
@@ -137,6 +141,7 @@ def _pad(values, pad, mode="constant", value=None):
 
 def _compare(function):
     def compare(values, other, out=None):
+        """Return the comparison, as numbers where torch was given a tensor for them."""
         found = function(values, other)
         return found if out is None else found.to(values.dtype)
 
@@ -173,6 +178,9 @@ class _Exportable(TorchFunctionMode):
 class _Path(nn.Module):
     """What an estimator computes for a case: float64 (C, T) to (K,)."""
 
+    mean_: torch.Tensor
+    scale_: torch.Tensor
+
     def __init__(self, scaler, network, n_points, answer):
         super().__init__()
         self.network, self.answer = network, answer
@@ -206,7 +214,7 @@ def _require(module):
         ) from error
 
 
-def to_onnx(estimator, path, X=None, tolerance=TOLERANCE):
+def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolerance: float = TOLERANCE) -> None:
     """Write what a fitted estimator computes as an ONNX graph, and check the graph with onnxruntime.
 
     The graph takes ``X``, float64 (n_cases, n_channels, n_timepoints), series of the length of the fitted ones, any
@@ -284,7 +292,7 @@ def _trace(module, case):
         torch.onnx.export(
             module.eval(),
             (torch.from_numpy(case),),
-            content,
+            content,  # type: ignore[arg-type]  # files in memory are meant, too
             input_names=["case"],
             output_names=["answer"],
             opset_version=OPSET,

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
@@ -20,6 +19,7 @@ from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import ModelReference
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, SavedFileError
 from v2s_sklearn.inference import resolve_device
@@ -59,7 +59,7 @@ TORCH_ATTRIBUTES = frozenset(vars(nn.Module()))
 NOT_SAVED = ("net_", "_metadata_request")
 
 
-def save(estimator, path):
+def save(estimator: V2SClassifier | V2SFeatures | TransferClassifier, path: str | Path) -> None:
     """Write a fitted estimator to one file, whole or not at all.
 
     Parameters
@@ -98,7 +98,9 @@ def save(estimator, path):
     write_tree(path, tree, KIND, VERSION, _Encoder(estimator))
 
 
-def load(path, device=None):
+def load(
+    path: str | Path, device: str | torch.device | None = None
+) -> V2SClassifier | V2SFeatures | TransferClassifier:
     """Load an estimator that its ``save`` wrote, on this or another machine.
 
     Parameters
@@ -142,7 +144,7 @@ def load(path, device=None):
     try:
         parameters = tree["parameters"] | ({} if device is None else {"device": device})
         estimator = ESTIMATORS[tree["class"]](**parameters)
-        vars(estimator).update(tree["attributes"], _n_jobs=check_n_jobs(estimator.n_jobs))
+        estimator.__dict__.update(tree["attributes"], _n_jobs=check_n_jobs(estimator.n_jobs))
         place = decoder.place(parameters["device"])
         for module in [value for value in vars(estimator).values() if isinstance(value, nn.Module)]:
             if not isinstance(module, AcousticModel):
@@ -296,6 +298,8 @@ class _Decoder:
             "training": False,
         }
         # Arrays are what an ArrayModule's own way expects; others may have something to restore.
-        restore = nn.Module.__setstate__ if issubclass(cls, ArrayModule) else cls.__setstate__
-        restore(module, state)
+        if issubclass(cls, ArrayModule):
+            nn.Module.__setstate__(module, state)
+        else:
+            module.__setstate__(state)
         return module

@@ -3,6 +3,8 @@
 Shape legend: B batch, F frames, F' frames after the stride, M mel bands, H states of one direction, K source classes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -73,7 +75,7 @@ class AttentionRNN(AcousticModel):
         self.output = nn.Linear(widths[-1], self.n_classes)
 
     # Behind the first recurrent layer nothing helps series of other kinds; see benchmarks/NOTES.md.
-    embedded_layers = ("conv", "lstm1")
+    embedded_layers: Sequence[str] | None = ("conv", "lstm1")
 
     def layers(self, features):
         """Yield name and activation of each layer: features (B, F, M), see `AcousticModel.layers`.

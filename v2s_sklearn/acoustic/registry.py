@@ -5,6 +5,7 @@ import difflib
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ LOADERS = {
     "hf": ("v2s_sklearn.acoustic.huggingface", "load_huggingface"),
     "torchvision": ("v2s_sklearn.acoustic.vision", "load_torchvision"),
 }
-_FACTORIES = {}
-_LOADED = {}
+_FACTORIES: dict[str, Callable[[], AcousticModel]] = {}
+_LOADED: dict[tuple, AcousticModel] = {}
 _LOCK = threading.RLock()
 
 
@@ -72,7 +73,7 @@ def _packaged_models():
     return {path.stem: path for path in WEIGHTS_DIR.glob("*.safetensors")}
 
 
-def list_acoustic_models():
+def list_acoustic_models() -> list[str]:
     """Return the names of the packaged and the registered acoustic models, sorted.
 
     Returns
@@ -88,7 +89,7 @@ def list_acoustic_models():
     return sorted(_packaged_models().keys() | _FACTORIES.keys())
 
 
-def register_acoustic_model(name, factory, overwrite=False):
+def register_acoustic_model(name: str, factory: Callable[[], AcousticModel], overwrite: bool = False) -> None:
     """Make an acoustic model of your own available by name.
 
     Parameters
@@ -127,7 +128,12 @@ def register_acoustic_model(name, factory, overwrite=False):
             del _LOADED[key]
 
 
-def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
+def load_acoustic_model(
+    acoustic_model: str | Path | AcousticModel = "v2sa",
+    *,
+    sha256: str | None = None,
+    device: str | torch.device = "cpu",
+) -> AcousticModel:
     """Load an acoustic model, frozen and in eval mode.
 
     Parameters

@@ -58,7 +58,7 @@ def read_checksums(directory=WEIGHTS_DIR):
     path = Path(directory) / CHECKSUMS_FILE
     if not path.exists():
         return {}
-    checksums = {}
+    checksums: dict[str, set[str]] = {}
     for line in path.read_text(errors="replace").splitlines():
         digest, _, name = line.strip().partition(" ")
         checksums.setdefault(name.strip().removeprefix("*"), set()).add(digest)

@@ -168,13 +168,14 @@ def _windows_of(clips, words, max_windows):
     return windows, words, clip_index
 
 
-def _read_raw(name, max_windows, validation_every):
+def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
     """Return functions that read a raw data set for training, and its test set.
 
     Each ``validation_every``-th clip of the training part is for validation.
     """
 
     def read(folder, model, work_dir=None):
+        """Return the training and validation splits of windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         train = np.flatnonzero(np.array(splits) == "train")
         windows, clip_index = cut_to_windows([clips[i] for i in train], N_SAMPLES, max_windows)
@@ -183,6 +184,7 @@ def _read_raw(name, max_windows, validation_every):
         return make_splits(extract_features(model.frontend, windows), words, splits)
 
     def read_test(folder):
+        """Return the test windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         test = np.flatnonzero(np.array(splits) == "test")
         return TestSet(*_windows_of([clips[i] for i in test], [words[i] for i in test], max_windows))

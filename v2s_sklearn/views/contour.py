@@ -47,7 +47,7 @@ class ContourReprogram(ArrayModule):
     def __init__(self, max_sounded=4, seed=0):
         super().__init__()
         self.max_sounded, self.seed = max_sounded, seed
-        self.lengths = self.LENGTHS[:1]
+        self.lengths: tuple[int, ...] = self.LENGTHS[:1]
         self.theta = nn.Parameter(torch.zeros(self.lengths[-1]))
         self.register_buffer("mixture", None)
         self.register_buffer("mean", torch.zeros(1, 1))

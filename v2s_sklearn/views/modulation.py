@@ -6,6 +6,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples, V voices.
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class Voice:
     order: int = 0
 
     def __post_init__(self):
-        ranges = {
+        ranges: dict[str, tuple[Any, float, float]] = {
             "carrier": (Real, -1e6, 1e6),
             "deviation": (Real, -1e6, 1e6),
             "loudness": (Real, -5, 5),
@@ -131,6 +132,8 @@ class ModulationReprogram(ArrayModule):
         Standard deviation of the first differences of each sounded channel, which voices of order 1 are divided by.
     """
 
+    difference_scale: torch.Tensor
+    mixture: torch.Tensor | None
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
 
@@ -236,7 +239,9 @@ class ModulationView(View):
 
     def __init__(self, acoustic, *, voices=DEFAULT_VOICES, **options):
         acoustic = acoustic.at_half_rate()  # voices lie below 4 kHz
-        super().__init__(acoustic, ModulationReprogram(*acoustic.window, check_voices(voices), **options))
+        super().__init__(
+            acoustic, ModulationReprogram(acoustic.n_samples, acoustic.sample_rate, check_voices(voices), **options)
+        )
 
     def blocks(self):
         """Return all voices together and each apart, each a view to the mapping."""

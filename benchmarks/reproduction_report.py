@@ -1,0 +1,278 @@
+"""Tables and figures of docs/reproduction from the result files of `reproduction.py`.
+
+python benchmarks/reproduction_report.py [--docs]
+
+Every number of the tables is computed from files under benchmarks/results: the runs, the printed accuracies
+(reproduction/printed.csv, Table 2 of the paper), and the rivals of docs/benchmark.md. --docs puts the tables into
+docs/reproduction/index.md and draws the figures beside it.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ranking import correlations, interval
+from report import replace_block
+from results_file import Result
+from scipy.stats import spearmanr
+
+ROOT = Path(__file__).parent
+RESULTS = ROOT / "results"
+DOCS = ROOT.parent / "docs" / "reproduction" / "index.md"
+# Columns of the table of accuracies: the key of a column and its heading.
+COLUMNS = {
+    "printed": "printed V2Sa",
+    "V2Sa": "V2Sa",
+    "V2Sa-m10": "V2Sa, m = 10",
+    "V2Su": "V2Su",
+    "TFa": "TFa",
+    "best epoch": "best epoch on the test split*",
+    "V2Sa-trained": "acoustic model trained*",
+    "V2Sa-collapsed": "labels y % n_classes*",
+    "MiniRocket": "MiniRocket",
+    "V2S": "this package's default",
+}
+SIMULATED = ("best epoch", "V2Sa-trained", "V2Sa-collapsed")
+
+
+def read_facts(comment):
+    """Return what a comment such as ``"m=3 dropout=0.2"`` holds: a dict of numbers."""
+    return {name: float(value) for name, value in (part.split("=") for part in comment.split())}
+
+
+def read_runs(folder):
+    """Return one row a run of `reproduction.py`: variant, data set, accuracy, times and what its comment holds."""
+    rows = []
+    for path in sorted(Path(folder).glob("*/Predictions/*/testResample0.csv")):
+        result = Result.read(path)
+        rows.append(
+            {
+                "variant": result.classifier,
+                "dataset": result.dataset,
+                "accuracy": result.accuracy,
+                "log_loss": result.log_loss,
+                "seconds": result.fit_time + result.predict_time,
+                **read_facts(result.comment),
+            }
+        )
+    if not rows:
+        raise FileNotFoundError(f"{folder} has no runs. Make them with reproduction.py.")
+    return pd.DataFrame(rows)
+
+
+def read_traces(folder):
+    """Return the tables of epochs by data set."""
+    return {path.stem: pd.read_csv(path) for path in sorted((Path(folder) / "traces").glob("*.csv"))}
+
+
+def read_rival(folder, name):
+    """Return the accuracies of the default split by data set of a classifier of run.py."""
+    paths = sorted(Path(folder).glob(f"{name}/Predictions/*/testResample0.csv"))
+    return pd.Series({path.parent.name: Result.read(path).accuracy for path in paths}, dtype=float)
+
+
+def accuracies(runs, traces, results=RESULTS):
+    """Return accuracies (%), the mean over seeds: a row a data set, a column for each of `COLUMNS`."""
+    table = pd.DataFrame(index=pd.read_csv(results / "reproduction" / "printed.csv")["dataset"])
+    table["printed"] = pd.read_csv(results / "reproduction" / "printed.csv").set_index("dataset")["V2Sa"]
+    by_variant = runs.pivot_table(index="dataset", columns="variant", values="accuracy", aggfunc="mean")
+    best = pd.Series({name: trace["test_acc"].max() for name, trace in traces.items()}, dtype=float)
+    found = by_variant.to_dict("series") | {
+        "best epoch": best,
+        "MiniRocket": read_rival(results, "MiniRocket"),
+        "V2S": read_rival(results, "V2S"),
+    }
+    for column in COLUMNS:
+        if column != "printed":
+            table[column] = found.get(column, pd.Series(dtype=float)).reindex(table.index)
+    return 100 * table
+
+
+def paired(differences, unit="points"):
+    """Return number of data sets, mean difference and its 95 % interval (Student's t) in words."""
+    differences = np.asarray(differences, dtype=float)
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < 2:
+        return f"{len(differences)} data sets: too few"
+    mean, low, high = interval(differences)
+    unit = unit and f" {unit}"
+    return f"{mean:+.2f}{unit} [{low:+.2f}, {high:+.2f}], {len(differences)} data sets"
+
+
+def cell(value, digits=1):
+    """Return a number for a table; nothing where there is none."""
+    return "" if not np.isfinite(value) else f"{value:.{digits}f}"
+
+
+def coverage_table(table):
+    """Return how many data sets each column covers, and its mean beside the means of others on the same data sets."""
+    lines = [
+        "| column | data sets | its mean | V2Sa on these | printed V2Sa on these | MiniRocket on these |",
+        "|---|---|---|---|---|---|",
+    ]
+    for column, heading in COLUMNS.items():
+        covered = table[table[column].notna()]
+        means = [covered[name].mean() for name in (column, "V2Sa", "printed", "MiniRocket")]
+        if covered["V2Sa"].isna().any():
+            means[1] = np.nan  # not the same data sets
+        lines.append(f"| {heading} | {len(covered)} | " + " | ".join(map(cell, means)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def accuracy_table(table):
+    """Return the accuracies by data set; columns without any are left out."""
+    table = table.dropna(axis="columns", how="all").rename(columns=COLUMNS)
+    lines = ["| data set | " + " | ".join(table) + " |", "|---|" + "---|" * len(table.columns)]
+    lines += [f"| {dataset} | " + " | ".join(map(cell, row)) + " |" for dataset, row in table.iterrows()]
+    return "\n".join(lines) + "\n"
+
+
+def runs_table(runs):
+    """Return what was chosen and measured in each run of the frozen method, by data set."""
+    lines = [
+        "| run | m | dropout | epochs | loss, first to last epoch | SWD before, after | Theorem-1 bound before, after "
+        "| seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in runs[runs["variant"].isin(["V2Sa", "V2Su"])].sort_values(["variant", "dataset", "seed"]).itertuples():
+        name = f"{row.variant} {row.dataset}" + (f", seed {row.seed:.0f}" if row.seed else "")
+        lines.append(
+            f"| {name} | {row.m:.0f} | {row.dropout:g} | {row.epochs:.0f} "
+            f"| {row.first_loss:.3f} to {row.last_loss:.3f} | {row.swd_before:.2f}, {row.swd_after:.2f} "
+            f"| {row.bound_before:.1f}, {row.bound:.1f} | {row.seconds:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def by_source(results=RESULTS):
+    """Return cross-validated accuracies of paper mode (%), of two measurements: a row a data set, a column a source."""
+    ranking = pd.read_csv(results / "ranking.csv").pivot(index="dataset", columns="source", values="paper")
+    cards = {}
+    for path in sorted((results / "sources").glob("*-paper-*.json")):
+        source, dataset = path.stem.split("-paper-")
+        cards.setdefault(source, {})[dataset] = json.loads(path.read_text())["accuracy"]
+    return {"ranking.csv": 100 * ranking, "sources": 100 * pd.DataFrame(cards)}
+
+
+def source_claim(first, second, results=RESULTS):
+    """Return the paired difference of two sources in both measurements in words."""
+    parts = [
+        f"{paired(table[first] - table[second])} ({name})" if {first, second} <= set(table) else f"none ({name})"
+        for name, table in by_source(results).items()
+    ]
+    return "; ".join(parts)
+
+
+def few_labels_claim(runs, results=RESULTS):
+    """Return paper mode against MiniRocket on five cases a class, the same draw, in words."""
+    ours = runs[runs["variant"] == "V2Sa-5"].set_index("dataset")["accuracy"]
+    theirs = read_rival(results / "few_labels" / "5", "MiniRocket")
+    return "V2Sa minus MiniRocket, five cases a class: " + paired(100 * (ours - theirs).dropna())
+
+
+def claims_table(runs, traces, table, results=RESULTS):
+    """Return the paper's other claims and what was measured of each."""
+    frozen = runs[runs["variant"] == "V2Sa"]
+    follows = [spearmanr(trace["train_loss"], trace["train_swd"]).statistic for trace in traces.values()]
+    over_fit = [100 * (trace["train_acc"] - trace["test_acc"]).iloc[-1] for trace in traces.values()]
+    ranked = pd.read_csv(results / "ranking.csv")
+    ranked = ranked.groupby("dataset").filter(lambda rows: len(rows) == ranked["source"].nunique())
+    orders = correlations(ranked, "paper")["target_risk_bound"]
+    rows = {
+        "The distance between speech and reprogrammed series falls in training": (
+            f"SWD after minus before: {paired(frozen['swd_after'] - frozen['swd_before'], 'nats')}; smaller after "
+            f"training on {(frozen['swd_after'] < frozen['swd_before']).sum()} of {len(frozen)}"
+        ),
+        "It falls with the loss": f"Spearman's correlation of loss and SWD over the epochs: {paired(follows, unit='')}",
+        "theta generalises": f"accuracy on the training minus that on the test split: {paired(over_fit)}",
+        "The bound of Theorem 1 orders the sources": (
+            f"Spearman's correlation with accuracy over {ranked['source'].nunique()} sources, positive where it is "
+            f"right: {paired(orders, unit='')}"
+        ),
+        "The bound is below the greatest risk, 1.41": (
+            f"smallest of all runs: {runs['bound'].min():.1f}; it says nothing of the risk itself"
+        ),
+        "A small recurrent source beats a wide VGG": f"v2sa minus v2sv: {source_claim('v2sa', 'v2sv', results)}",
+        "Frequency mapping helps": (
+            "frequency minus random: " + paired(100 * _difference(runs, "V2Sa-frequency", "V2Sa"))
+        ),
+        "Keywords are the better source data: digits": (
+            f"v2sa minus v2sa-digits: {source_claim('v2sa', 'v2sa-digits', results)}"
+        ),
+        "Keywords are the better source data: environmental sounds": (
+            f"v2sa minus v2sa-esc10: {source_claim('v2sa', 'v2sa-esc10', results)}"
+        ),
+        "It suits few labels": few_labels_claim(runs, results),
+        "U-Net in front of it (V2Su)": "V2Su minus V2Sa: " + paired(table["V2Su"] - table["V2Sa"]),
+        "Reprogramming beats transfer learning": "V2Sa minus TFa: " + paired(table["V2Sa"] - table["TFa"]),
+    }
+    lines = ["| claim | measured: mean and 95 % interval over data sets |", "|---|---|"]
+    return "\n".join(lines + [f"| {claim} | {answer} |" for claim, answer in rows.items()]) + "\n"
+
+
+def _difference(runs, first, second):
+    """Return the accuracies of a variant minus those of another on the data sets and seeds that both have."""
+    by_variant = runs.pivot_table(index=["dataset", "seed"], columns="variant", values="accuracy")
+    return (by_variant[first] - by_variant[second]).dropna() if {first, second} <= set(by_variant) else []
+
+
+def defects_table(table):
+    """Return what each simulated defect adds to the frozen V2Sa on the same data sets, and what is left to print."""
+    lines = ["| simulated defect | over V2Sa without it | printed V2Sa over it |", "|---|---|---|"]
+    for name in SIMULATED:
+        added, left = paired(table[name] - table["V2Sa"]), paired(table["printed"] - table[name])
+        lines.append(f"| {COLUMNS[name].rstrip('*')} | {added} | {left} |")
+    return "\n".join(lines) + "\n"
+
+
+def seeds_table(runs):
+    """Return the spread over seeds in words; nothing where there is one seed only."""
+    spread = runs[runs["variant"] == "V2Sa"].groupby("dataset")["accuracy"].agg(["size", "min", "max"])
+    spread = spread[spread["size"] > 1]
+    if not len(spread):
+        return "One seed was run.\n"
+    gaps = 100 * (spread["max"] - spread["min"])
+    return (
+        f"{len(spread)} data sets were run with {spread['size'].min()} to {spread['size'].max()} seeds; largest and "
+        f"smallest accuracy differ by {gaps.mean():.1f} points in the mean, by {gaps.max():.1f} at most "
+        f"({gaps.idxmax()}).\n"
+    )
+
+
+def make_blocks(results=RESULTS):
+    """Return the tables of the page by name, in Markdown, and the data of the figures."""
+    folder = Path(results) / "reproduction"
+    runs, traces = read_runs(folder), read_traces(folder)
+    table = accuracies(runs, traces, results)
+    blocks = {
+        "coverage": coverage_table(table),
+        "defects": defects_table(table),
+        "accuracy": accuracy_table(table),
+        "claims": claims_table(runs, traces, table, results),
+        "seeds": seeds_table(runs),
+        "runs": runs_table(runs),
+    }
+    return blocks, table, traces
+
+
+def main(arguments=None):
+    """Print the tables, or put them and the figures into the docs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--docs", action="store_true", help="put tables and figures into docs/reproduction")
+    options = parser.parse_args(arguments)
+    blocks, table, traces = make_blocks(options.results)
+    print("\n".join(blocks.values()))
+    if options.docs:
+        from reproduction_figures import draw_accuracies, draw_training
+
+        for name, text in blocks.items():
+            replace_block(DOCS, name, text)
+        draw_accuracies(table, DOCS.with_name("accuracy.png"))
+        draw_training(traces, DOCS.with_name("training.png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -83,7 +83,10 @@ PARAMETERS = {
     "dropout": ([0.0, 0.3, np.float32(0.1), 0], [1.0, -0.1, np.nan, None, "0", np.inf]),
     "mapping": (["ridge", "ridge", "random", "frequency"], ["many", None, 0]),
     "max_epochs": ([0, 0, 1, 2, np.int64(1)], [-1, 1.5, None, "1", np.nan]),
-    "learning_rate": ([0.001, 0.05, 1, 1e-300, 1e6, np.float32(0.1)], [0, -1, np.nan, np.inf, 1e300, None, "0.1"]),
+    "learning_rate": (
+        [0.001, 0.05, 1, 1e-300, 1e6, np.float32(0.1)],
+        [0, -1, np.nan, np.inf, 1e300, 10**400, None, "0.1"],
+    ),
     "batch_size": ([32, 1, 3, 10**30, np.int64(4)], [0, -3, 2.5, None, "8"]),
     "weight_decay": ([0.0, 0.04, 1e6], [-1, np.nan, np.inf, None, "0"]),
     "early_stopping": ([False, False, True], ["no", None, 2]),
@@ -96,7 +99,7 @@ PARAMETERS = {
     "device": (["auto", "cpu"], ["gpu", "cuda:99", None, 3, "", "meta:1:2"]),
     "class_weight": (
         [None, "balanced", {0: 2.0, 1: 1.0, 2: 3, "a": 1, "b": 2}, {0: 0.0}, {0: 1e308, 1: 1e-308}],
-        [{0: -1.0}, {0: np.nan}, {0: "1"}, {"none": 1}, "heavy", 3, [1, 2], {0: None}, {0: np.inf}],
+        [{0: -1.0}, {0: np.nan}, {0: "1"}, {"none": 1}, "heavy", 3, [1, 2], {0: None}, {0: np.inf}, {0: 10**400}],
     ),
     "random_state": (
         [None, 0, 2**32 - 1, np.random.RandomState(0), np.int64(3)],

@@ -190,7 +190,7 @@ def calibration_report(results, classifiers):
         for name, table in tables.items()
         if name != "accuracy"
     }
-    summary = summary.join(pd.DataFrame(ours))
+    summary = summary.join(pd.DataFrame(ours, dtype="Int64").astype(object)).fillna("")
     by_name = pd.concat({name: tables[name] for name in ("ECE", "log loss")}, axis=1)
     by_name.columns = [f"{name}, {classifier}" for name, classifier in by_name.columns]
     return "\n\n".join(

@@ -62,6 +62,20 @@ def test_labels_that_are_none_name_y(y):
         V2SClassifier("tiny").fit(walks(4), y)
 
 
+def test_integers_beyond_floats_name_their_argument():
+    X, y, huge = walks(4), [0, 1, 0, 1], 10**400
+    for clf, weights, name in (
+        (V2SClassifier("tiny"), [huge] * 4, "sample_weight"),
+        (V2SClassifier("tiny", class_weight={0: huge}), None, "class_weight"),
+        (V2SClassifier("tiny", learning_rate=huge, max_epochs=1), None, "learning_rate"),
+        (V2SClassifier("tiny", random_state=huge), None, "random_state"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            clf.fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match="Series 0 of X"):
+        V2SClassifier("tiny").fit([[huge, 1], [1, 2]], y[:2])
+
+
 @pytest.mark.parametrize(
     "weights", [["heavy"] * 4, np.full(4, np.nan), -np.ones(4), np.ones(3), np.ones((4, 2))], ids=repr
 )

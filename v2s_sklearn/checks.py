@@ -16,11 +16,11 @@ from v2s_sklearn.errors import InvalidParameterError, V2SError
 
 @contextmanager
 def naming(argument):
-    """Name the argument in errors of libraries that do not."""
+    """Name the argument in errors of libraries that do not; numbers too large for float64 are a ValueError, too."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        if re.search(rf"\b{argument}\b", str(error)):
+    except (ValueError, TypeError, OverflowError) as error:
+        if re.search(rf"\b{argument}\b", str(error)) and not isinstance(error, OverflowError):
             raise
         kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument} cannot be used: {error}") from error

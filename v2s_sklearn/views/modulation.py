@@ -15,7 +15,7 @@ from torch import nn
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, stretch
+from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, spread, stretch
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ DEFAULT_VOICES = (
 def difference_scale(series, lengths, sample_weight=None):
     """Return the weighted standard deviation of the first differences of each channel, (C,), in the unit of the series.
 
-    Where they differ by no more than the rounding of the series, its largest value; 1 where there are none, or all is
-    zero. Arrays (N, C, T), (N,) and (N,).
+    See `spread`; 1 where there are none. Arrays (N, C, T), (N,) and (N,).
     """
     differences = np.diff(series.astype(np.float64), axis=2)
     inside = np.arange(1, series.shape[2]) < lengths[:, None]
@@ -87,8 +86,7 @@ def difference_scale(series, lengths, sample_weight=None):
         return np.ones(differences.shape[1])
     mean = (weights * differences).sum(axis=(0, 2)) / total
     scale = np.sqrt((weights * (differences - mean[:, None]) ** 2).sum(axis=(0, 2)) / total)
-    largest = np.abs(series).max(axis=(0, 2)).astype(np.float64)
-    return np.where(scale <= np.finfo(np.float32).eps * largest, np.where(largest > 0, largest, 1.0), scale)
+    return spread(scale, np.abs(series).max(axis=(0, 2)))
 
 
 def first_differences(series, scale):

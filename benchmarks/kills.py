@@ -26,7 +26,6 @@ from v2s_sklearn.acoustic.storage import load_weights
 from v2s_sklearn.pretrain.checkpoints import read_history
 
 ROOT = Path(__file__).parent
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def make_speech(folder):
@@ -111,17 +110,26 @@ def kill_pretraining(folder, n_kills, random_state):
 def kill_benchmark(folder, data_dir, dataset, n_kills, random_state):
     """Return the failures of the benchmark that was killed."""
     results = folder / "results"
-    command = [sys.executable, str(ROOT / "run.py"), "--data-dir", str(data_dir), "--datasets", dataset,
-               "--classifiers", "V2S", "--resamples", f"0..{n_kills}", "--results", str(results)]  # fmt: skip
 
-    def watch():
-        return sum(len(Result.read(path).labels) > 0 for path in results.rglob("*.csv"))
+    def command(folder, resamples):
+        return [sys.executable, str(ROOT / "run.py"), "--data-dir", str(data_dir), "--datasets", dataset,
+                "--classifiers", "V2S", "--resamples", resamples, "--results", str(folder)]  # fmt: skip
 
-    progress = run_killed(command, n_kills, 30.0, watch, random_state)
-    n_cases = {len(Result.read(path).labels) for path in results.rglob("*.csv")}
-    n_files = watch()
-    print(f"benchmark: killed {len(progress)} times, {n_files} files of {n_cases} cases")
+    def read(folder):
+        return {path.name: Result.read(path).probabilities for path in sorted(folder.rglob("*.csv"))}
+
+    started = time.perf_counter()
+    subprocess.run(command(folder / "whole", "0"), check=True, stdout=subprocess.DEVNULL)
+    longest = 1.5 * (time.perf_counter() - started)
+    progress = run_killed(command(results, f"0..{n_kills}"), n_kills, longest, lambda: len(read(results)), random_state)
+    files = read(results)
+    n_files, n_cases = len(files), {len(probabilities) for probabilities in files.values()}
+    left = sorted(path.name for path in results.rglob("*.tmp"))
+    print(f"benchmark: killed {len(progress)} times, {n_files} files of {n_cases} cases, left behind: {left}")
     failures = []
+    for name, probabilities in read(folder / "whole").items():
+        if not np.array_equal(files.get(name), probabilities):
+            failures.append(f"the benchmark that was killed has other predictions in {name}")
     if progress != sorted(progress):
         failures.append(f"the benchmark lost finished runs: {progress}")
     if n_files != n_kills + 1 or len(n_cases) != 1:
@@ -134,15 +142,19 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with <Name>/<Name>_TRAIN.ts and _TEST.ts")
     parser.add_argument("--dataset", default="ItalyPowerDemand")
+    parser.add_argument(
+        "--commands", nargs="+", choices=["pretraining", "benchmark"], default=["pretraining", "benchmark"]
+    )
     parser.add_argument("--kills", type=int, default=20, help="of each command")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args(arguments)
     random_state = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        failures = kill_pretraining(Path(folder), options.kills, random_state)
-        failures += kill_benchmark(
-            Path(folder), options.data_dir.resolve(), options.dataset, options.kills, random_state
-        )
+        folder, failures = Path(folder), []
+        if "pretraining" in options.commands:
+            failures += kill_pretraining(folder, options.kills, random_state)
+        if "benchmark" in options.commands:
+            failures += kill_benchmark(folder, options.data_dir.resolve(), options.dataset, options.kills, random_state)
     print("\n".join(failures) or "no failures")
     return len(failures)
 

@@ -4,12 +4,14 @@ python benchmarks/report.py --classifiers V2S MultiRocketHydra MiniRocket [--doc
 
 Only data sets and resamples that every classifier has are compared. A classifier with several seeds (NAME, NAME-seed1,
 ...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram, and
-below it the tables of few labels (results/few_labels/<cases a class>) and of multivariate data (results/multivariate).
+below it the tables of calibration, of few labels (results/few_labels/<cases a class>) and of multivariate data
+(results/multivariate).
 --published FILE adds the first classifier's paired differences against published means over resamples 0 to 29.
 --aeon FOLDER also writes all test results of these classifiers in the layout of aeon's result loaders.
 """
 
 import argparse
+import io
 import re
 from pathlib import Path
 
@@ -27,6 +29,7 @@ DOCS = ROOT.parent / "docs" / "benchmark.md"
 DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
 CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
+CALIBRATED = ["V2S", "MiniRocket", "MiniRocket-calibrated", "QUANT"]
 
 
 def read_results(folder, classifiers, split="test"):
@@ -46,6 +49,8 @@ def read_results(folder, classifiers, split="test"):
                 "resample": result.resample,
                 "accuracy": result.accuracy,
                 "log_loss": result.log_loss,
+                "brier_score": result.brier_score,
+                "calibration_error": result.calibration_error,
                 # Mean error of a class over the number of classes: its mean over data sets is the MPCE.
                 "per_class_error": (1 - result.accuracy) / result.probabilities.shape[1],
                 "seconds": result.fit_time + result.predict_time,
@@ -133,7 +138,9 @@ def draw_critical_difference(results, classifiers, path):
 
     accuracy = by_dataset(results, "accuracy")[classifiers]
     figure, _ = plot_critical_difference(accuracy.to_numpy(), classifiers, alpha=ALPHA)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_atomically(path, content.getvalue())
 
 
 def accuracy_table(results, classifiers):
@@ -165,6 +172,36 @@ def make_report(results, classifiers):
     parts.append("Accuracy (%) by data set:")
     parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
     return "\n\n".join(parts) + "\n"
+
+
+def calibration_report(results, classifiers):
+    """Return how far the probabilities of each classifier can be believed, in Markdown."""
+    measures = {
+        "ECE": "calibration_error",
+        "Brier score": "brier_score",
+        "log loss": "log_loss",
+        "accuracy": "accuracy",
+    }
+    tables = {name: by_dataset(results, column)[classifiers] for name, column in measures.items()}
+    summary = pd.DataFrame({name: table.mean() for name, table in tables.items()})
+    summary["accuracy"] *= 100
+    ours = {
+        f"{name} lower": (table.drop(columns=classifiers[0]).gt(table[classifiers[0]], axis=0)).sum()
+        for name, table in tables.items()
+        if name != "accuracy"
+    }
+    summary = summary.join(pd.DataFrame(ours, dtype="Int64").astype(object)).fillna("")
+    by_name = pd.concat({name: tables[name] for name in ("ECE", "log loss")}, axis=1)
+    by_name.columns = [f"{name}, {classifier}" for name, classifier in by_name.columns]
+    return "\n\n".join(
+        [
+            f'Means over {results["dataset"].nunique()} data sets; "lower": sets on which {classifiers[0]} has less '
+            "than this one.",
+            summary.to_markdown(floatfmt=("", *[".3f"] * 3, ".2f", *[".0f"] * 3)),
+            "By data set:",
+            to_markdown(by_name) + "\n",
+        ]
+    )
 
 
 def few_labels_table(folder, classifiers):
@@ -247,8 +284,10 @@ def main(arguments=None):
     if options.aeon:
         write_aeon_layout(read_first_seeds(options.results, options.classifiers), options.aeon)
     if options.docs:
+        calibrated = compared(read_results(options.results, CALIBRATED), CALIBRATED)
         for name, text in (
             ("report", report),
+            ("calibration", calibration_report(calibrated, CALIBRATED)),
             ("more", more_tables(options.results, ["V2S", "MiniRocket", "MultiRocketHydra"])),
         ):
             replace_block(DOCS, name, text)

@@ -6,17 +6,42 @@ stay empty. Then a line a case: true label, predicted label, nothing, and the pr
 order; labels are the indices of the sorted classes.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
+
+from v2s_sklearn.acoustic.storage import write_atomically
 
 
 def result_path(folder, classifier, dataset, resample, split="test"):
     """Return where the result of a run stands: ``<folder>/<classifier>/Predictions/<dataset>/testResample<k>.csv``."""
     return Path(folder) / classifier / "Predictions" / dataset / f"{split}Resample{resample}.csv"
+
+
+def expected_calibration_error(labels, probabilities, n_bins=15):
+    """Return the mean distance of confidence and accuracy, over bins of equal width of the top probability.
+
+    Parameters
+    ----------
+    labels : int array of shape (n_cases,)
+        True classes, as columns of ``probabilities``.
+    probabilities : array of shape (n_cases, n_classes)
+    n_bins : int, default=15
+        A bin holds its upper edge.
+
+    Returns
+    -------
+    float
+        From 0 to 1; bins are weighted by their cases.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, On calibration of modern neural networks, ICML 2017, section 2.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.ceil(confidence * n_bins).astype(int)
+    return float(np.abs(np.bincount(bins, confidence) - np.bincount(bins, right)).sum() / len(labels))
 
 
 @dataclass
@@ -70,6 +95,16 @@ class Result:
         return float(-np.log(true.clip(1e-15)).mean())
 
     @property
+    def brier_score(self):
+        """Mean squared distance of the probabilities from the true classes, from 0 to 2."""
+        return float(np.square(self.probabilities - np.eye(self.probabilities.shape[1])[self.labels]).sum(1).mean())
+
+    @property
+    def calibration_error(self):
+        """See `expected_calibration_error`."""
+        return expected_calibration_error(self.labels, self.probabilities)
+
+    @property
     def class_accuracies(self):
         """Share of the cases of each class predicted right; classes without a case are left out."""
         right = self.predicted == self.labels
@@ -89,10 +124,8 @@ class Result:
             lines.append(f"{label},{predicted},," + ",".join(f"{value:.6g}" for value in row))
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under a name of its own first: a scheduler that loses sight of a worker has the same run made twice at a time.
-        temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-        temporary.write_text("\n".join(lines) + "\n")
-        os.replace(temporary, path)
+        # A scheduler that loses sight of a worker has the same run made twice at a time.
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
 
     @classmethod
     def read(cls, path):

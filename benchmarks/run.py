@@ -58,6 +58,14 @@ def mini_rocket(seed):
     return MiniRocketClassifier(random_state=seed)
 
 
+def mini_rocket_calibrated(seed):
+    """Return aeon's MiniRocket with its ridge calibrated by scikit-learn."""
+    from aeon.classification.convolution_based import MiniRocketClassifier
+    from calibrated_ridge import CalibratedRidge
+
+    return MiniRocketClassifier(estimator=CalibratedRidge(), random_state=seed)
+
+
 def multi_rocket_hydra(seed):
     """Return aeon's MultiRocket-Hydra."""
     from aeon.classification.convolution_based import MultiRocketHydraClassifier
@@ -91,6 +99,7 @@ CLASSIFIERS = {
     "V2S-fast": v2s_fast,
     "V2S-ICML2021": v2s_paper,
     "MiniRocket": mini_rocket,
+    "MiniRocket-calibrated": mini_rocket_calibrated,
     "MultiRocketHydra": multi_rocket_hydra,
     "Hydra": hydra,
     "QUANT": quant,
@@ -287,7 +296,9 @@ def make_runs(plan, options):
     if options.backend == "loky":
         return loky_workers(run, tasks, options.jobs)
     if options.backend == "dask":
-        modules = [ROOT / "backends.py", ROOT / "results_file.py", ROOT / "nearest_neighbour.py"]
+        modules = [
+            ROOT / f"{name}.py" for name in ("backends", "results_file", "nearest_neighbour", "calibrated_ridge")
+        ]
         if run.__module__ != "__main__":
             modules.append(sys.modules[run.__module__].__file__)
         return dask_workers(run, tasks, options.jobs, options.scheduler, modules)
@@ -305,7 +316,7 @@ def main(arguments=None):
         head = f"[{done}/{len(plan)}] {name} {dataset} resample {resample} seed {seed}:"
         if isinstance(result, Exception):
             failed += 1
-            print(head, "FAILED", repr(result), flush=True)
+            print(head, f"FAILED {type(result).__name__}: {result}", flush=True)
             continue
         if not path.exists():  # the worker's file system is another
             result.write(path)

@@ -79,7 +79,7 @@ def test_more_classes_than_source_labels(gunpoint):
 
 def test_bad_weights(gunpoint):
     X, y = gunpoint[:2]
-    with pytest.raises(ValueError, match="at least one non-zero"):
+    with pytest.raises(ValueError, match="sample_weight"):
         V2SClassifier("tiny").fit(X, y, sample_weight=np.zeros(len(y)))
     with pytest.raises(ValueError, match="Negative"):
         V2SClassifier("tiny").fit(X, y, sample_weight=-np.ones(len(y)))
@@ -89,3 +89,13 @@ def test_the_import_is_lazy_about_optional_packages():
     script = "import sys, v2s_sklearn; print([m for m in ('soundfile', 'PIL', 'matplotlib') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.home())
     assert shown.stdout.strip() == "[]"
+
+
+def test_one_class_is_checked_and_answered_as_others_are(gunpoint):
+    X, y = gunpoint[0][:6], np.array(["only"] * 6)
+    clf = V2SClassifier("tiny", random_state=0).fit(X, y)
+    assert set(clf.predict(X)) == {"only"}
+    np.testing.assert_array_equal(clf.predict_proba(X), np.ones((6, 1)))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        clf.predict(np.full_like(X, np.nan))
+    assert set(V2SClassifier("tiny", random_state=0).fit_predict(X, y)) == {"only"}

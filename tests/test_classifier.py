@@ -53,7 +53,7 @@ def test_the_settings_of_the_paper():
 def test_the_net_of_paper_mode(gunpoint):
     X, y = gunpoint[:2]
     clf = V2SClassifier.icml2021(acoustic_model="tiny", max_epochs=3, n_replicates=2, random_state=0).fit(X, y)
-    assert isinstance(clf.net_.optimizer_, torch.optim.Adam)
+    assert isinstance(clf.net_.optimizer_, torch.optim.AdamW)
     group = clf.net_.optimizer_.param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (0.05, 0.04)
     assert [parameter.shape for parameter in group["params"]] == [(4000,)]  # theta and nothing else is trained

@@ -28,7 +28,7 @@ def test_weights_of_classes_that_a_fold_lacks():
     np.testing.assert_array_equal(plain.predict_proba(X), part)
 
 
-@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, "1", None, 1j])
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf, "1", None, 1j, 10**400], ids=lambda weight: str(weight)[:4])
 def test_weights_of_classes_that_are_none(weight):
     with pytest.raises(InvalidParameterError, match=r"class_weight has .* for \['b'\]. Give finite numbers"):
         V2SClassifier("tiny", class_weight={"a": 1.0, "b": weight}).fit(walks(6), list("ababab"))
@@ -60,6 +60,20 @@ def test_missing_labels_are_one_clear_error(y):
 def test_labels_that_are_none_name_y(y):
     with pytest.raises((ValueError, TypeError), match=r"\by\b"):
         V2SClassifier("tiny").fit(walks(4), y)
+
+
+def test_integers_beyond_floats_name_their_argument():
+    X, y, huge = walks(4), [0, 1, 0, 1], 10**400
+    for clf, weights, name in (
+        (V2SClassifier("tiny"), [huge] * 4, "sample_weight"),
+        (V2SClassifier("tiny", class_weight={0: huge}), None, "class_weight"),
+        (V2SClassifier("tiny", learning_rate=huge, max_epochs=1), None, "learning_rate"),
+        (V2SClassifier("tiny", random_state=huge), None, "random_state"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            clf.fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match="Series 0 of X"):
+        V2SClassifier("tiny").fit([[huge, 1], [1, 2]], y[:2])
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def answer(mode):
     return ESTIMATORS[mode].__sklearn_clone__().fit(X, y).predict_proba(X)
 
 
+def answer_and_state(mode):
+    """Return an answer, and whether a second one is the same and leaves the settings of the process as they were."""
+    first, before = answer(mode), state()
+    return first, np.array_equal(answer(mode), first) and state() == before
+
+
 @pytest.fixture(scope="module")
 def expected():
     return {mode: answer(mode) for mode in ESTIMATORS}
@@ -158,15 +164,18 @@ def test_eight_threads_have_the_bits_of_one(expected):
 def test_children_have_the_bits_of_their_parent(method, expected):
     answer("paper")
     with multiprocessing.get_context(method).Pool(1) as pool:
-        results = pool.map_async(answer, list(ESTIMATORS)).get(timeout=120)
-    for mode, result in zip(ESTIMATORS, results, strict=True):
+        results = pool.map_async(answer_and_state, list(ESTIMATORS)).get(timeout=300)
+    check_workers(results, expected)
+
+
+def check_workers(results, expected):
+    for mode, (result, unchanged) in zip(ESTIMATORS, results, strict=True):
         np.testing.assert_array_equal(result, expected[mode])
+        assert unchanged, mode
 
 
 def test_workers_of_loky_have_the_same_bits(expected):
-    results = Parallel(n_jobs=2, backend="loky")(delayed(answer)(mode) for mode in ESTIMATORS)
-    for mode, result in zip(ESTIMATORS, results, strict=True):
-        np.testing.assert_array_equal(result, expected[mode])
+    check_workers(Parallel(n_jobs=2, backend="loky")(map(delayed(answer_and_state), ESTIMATORS)), expected)
 
 
 def test_a_child_of_a_busy_parent_is_not_locked_out():

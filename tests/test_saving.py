@@ -5,6 +5,7 @@ stays as it is: it has to load for ever.
 """
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -141,10 +142,11 @@ def test_labels_keep_their_type(labels, tmp_path, italy):
 
 def test_parameters_of_every_kind(tmp_path, italy):
     random_state = np.random.RandomState(3)
-    options = {"voices": VOICES, "device": torch.device("cpu"), "batch_size": np.int64(16)}
+    voices = [*VOICES, Voice(np.float32(300), n_harmonics=np.int64(2))]
+    options = {"voices": voices, "device": torch.device("cpu"), "batch_size": np.int64(16)}
     V2SClassifier("tiny", random_state=random_state, **options).fit(*italy[:2]).save(tmp_path / "x")
     loaded = v2s_sklearn.load(tmp_path / "x")
-    assert loaded.voices == VOICES
+    assert loaded.voices == voices
     assert loaded.device == torch.device("cpu")
     assert loaded.random_state.randint(1000) == random_state.randint(1000)
     path = registry.WEIGHTS_DIR / "v2sa.safetensors"
@@ -219,7 +221,8 @@ def test_damaged_newer_and_other_files_are_refused(damage, message, small, tmp_p
     "tree",
     [None, [], {"dict": {}}, {"dict": {"class": "os"}}, {"unknown": 1}, {"module": "Linear"}, {"module": "system"},
      {"dict": {"class": "V2SClassifier", "parameters": {"dict": {"none": 1}}, "attributes": {"dict": {}}}},
-     {"array": "missing"}, {"range": "x", "dtype": "O"}, {"again": 3}, {"source": []}, {}],
+     {"array": "missing"}, {"range": "x", "dtype": "O"}, {"range": [0, 10**12], "dtype": "<i8"},
+     {"values": ["a"], "dtype": "<U500000000", "shape": [1]}, {"again": 3}, {"source": []}, {}],
     ids=str,
 )  # fmt: skip
 def test_trees_that_are_no_estimators_are_refused(tree, small, tmp_path, monkeypatch):
@@ -228,6 +231,29 @@ def test_trees_that_are_no_estimators_are_refused(tree, small, tmp_path, monkeyp
     change(tmp_path / "x", tree=json.dumps(tree), sha256="0")
     with pytest.raises(SavedFileError, match=str(tmp_path / "x")):
         v2s_sklearn.load(tmp_path / "x")
+
+
+def test_a_source_that_was_moved_is_named_and_can_be_given(tmp_path, italy, monkeypatch):
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    old, new = tmp_path / "old.safetensors", tmp_path / "folder" / "new.safetensors"
+    old.write_bytes((SAVED / "source.safetensors").read_bytes())
+    clf = V2SClassifier(old, random_state=0).fit(*italy[:2])
+    clf.save(tmp_path / "x")
+    pickled, expected = pickle.dumps(clf), clf.predict_proba(italy[2])
+    new.parent.mkdir()
+    old.rename(new)
+    monkeypatch.setattr(registry, "_LOADED", {})
+    ways = (lambda: v2s_sklearn.load(tmp_path / "x"), lambda: pickle.loads(pickled))
+    for way in ways:
+        with pytest.raises(WeightsError, match=rf"{old}.* first call register_acoustic_model\('{old}', lambda"):
+            way()
+    register_acoustic_model(str(old), lambda: load_acoustic_model(new))
+    for way in ways:
+        np.testing.assert_array_equal(way().predict_proba(italy[2]), expected)
+    way().save(tmp_path / "again")
+    registry._FACTORIES.pop(str(old))
+    monkeypatch.setattr(registry, "_LOADED", {})
+    np.testing.assert_array_equal(v2s_sklearn.load(tmp_path / "again").predict_proba(italy[2]), expected)
 
 
 def test_another_acoustic_model_is_refused(tmp_path, italy, monkeypatch):

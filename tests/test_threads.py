@@ -4,6 +4,7 @@ import pytest
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from v2s_sklearn.settings import without_cudnn
 from v2s_sklearn.threads import one_thread
 
 
@@ -52,3 +53,28 @@ def test_an_error_inside_restores_what_was():
         with pytest.raises(KeyError):
             fail()
         assert blas_threads() == {2}
+
+
+def test_cudnn_is_left_alone_until_the_last_of_many_threads_is_done():
+    barrier, seen, cudnn = threading.Barrier(8), [], torch.backends.cudnn
+
+    def flags():
+        return cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32
+
+    def work():
+        for _ in range(20):
+            barrier.wait()
+            with without_cudnn():
+                seen.append(flags())
+
+    for enabled in (True, False):
+        with cudnn.flags(enabled=enabled, benchmark=True, deterministic=True, allow_tf32=False):
+            before = flags()
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert flags() == before == (enabled, True, True, False)
+    assert set(seen) == {(False, True, True, False)}
+    assert len(seen) == 320

@@ -16,11 +16,11 @@ from v2s_sklearn.errors import InvalidParameterError, V2SError
 
 @contextmanager
 def naming(argument):
-    """Name the argument in errors of libraries that do not."""
+    """Name the argument in errors of libraries that do not; numbers too large for float64 are a ValueError, too."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        if re.search(rf"\b{argument}\b", str(error)):
+    except (ValueError, TypeError, OverflowError) as error:
+        if re.search(rf"\b{argument}\b", str(error)) and not isinstance(error, OverflowError):
             raise
         kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument} cannot be used: {error}") from error
@@ -43,6 +43,8 @@ def check_labels(y):
             raise ValueError(
                 f"Input y contains NaN or None, first for case {missing.argmax()}. Give each case a label, or drop it."
             )
+        if y.dtype.kind in "SO" and any(isinstance(label, bytes) for label in y.tolist()):
+            raise TypeError("Labels in y are bytes. Convert them to str or int.")
         check_classification_targets(y)
         if y.dtype == object:
             np.unique(y)  # a TypeError where labels cannot be sorted
@@ -63,7 +65,7 @@ def class_weights(class_weight, classes, y):
     if not isinstance(class_weight, dict):
         return compute_class_weight(class_weight, classes=classes, y=y)
     labels = classes.tolist()
-    wrong = [label for label, w in class_weight.items() if not isinstance(w, Real) or not 0 <= w < np.inf]
+    wrong = [label for label, weight in class_weight.items() if not _is_weight(weight)]
     if wrong:
         raise InvalidParameterError(
             f"class_weight has {[class_weight[label] for label in wrong]} for {wrong}. Give finite numbers, at least 0."
@@ -77,8 +79,15 @@ def class_weights(class_weight, classes, y):
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])
 
 
+def _is_weight(value):
+    try:
+        return isinstance(value, Real) and 0 <= float(value) < np.inf
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
 def check_n_jobs(n_jobs):
     """Return a number of threads for ``n_jobs``: None is 1, -1 all processors, -2 all but one."""
     if n_jobs is None or n_jobs == 0:
         return 1
-    return int(n_jobs) if n_jobs > 0 else max(1, os.cpu_count() + 1 + int(n_jobs))
+    return int(n_jobs) if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + int(n_jobs))

@@ -3,12 +3,17 @@
 Shape legend: N cases, C channels, T time points, S waveform samples, K source classes.
 """
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
+import numpy as np
+import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.annotations import ClassWeight, RandomState, Source
 from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import (
@@ -23,7 +28,7 @@ from v2s_sklearn.progress import progress
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.settings import own_settings
 from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
-from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, Voice, plan_views
 
 
 class V2SClassifier(BaseV2SClassifier):
@@ -148,29 +153,29 @@ class V2SClassifier(BaseV2SClassifier):
 
     def __init__(
         self,
-        acoustic_model=DEFAULT_SOURCES,
+        acoustic_model: Source | Sequence[Source] = DEFAULT_SOURCES,
         *,
-        reprogramming="auto",
-        voices=None,
-        n_replicates=1,
-        max_channels=16,
-        dropout=0.0,
-        standardize=True,
-        mapping="ridge",
-        max_epochs=0,
-        learning_rate=0.001,
-        batch_size=32,
-        weight_decay=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        callbacks=None,
-        device="auto",
-        class_weight=None,
-        random_state=None,
-        n_jobs=1,
-        verbose=0,
-    ):
+        reprogramming: str = "auto",
+        voices: Sequence[Voice] | None = None,
+        n_replicates: int = 1,
+        max_channels: int = 16,
+        dropout: float = 0.0,
+        standardize: bool = True,
+        mapping: str = "ridge",
+        max_epochs: int = 0,
+        learning_rate: float = 0.001,
+        batch_size: int = 32,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        callbacks: Sequence[Any] | None = None,
+        device: str | torch.device = "auto",
+        class_weight: ClassWeight = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = 1,
+        verbose: int = 0,
+    ) -> None:
         self.acoustic_model = acoustic_model
         self.reprogramming = reprogramming
         self.voices = voices
@@ -195,7 +200,7 @@ class V2SClassifier(BaseV2SClassifier):
         super().__init__()
 
     @classmethod
-    def icml2021(cls, **overrides):
+    def icml2021(cls, **overrides: Any) -> Self:
         """Return a classifier with the settings of the paper.
 
         Padding with theta around the series, random many-to-one mapping, Adam with learning rate 0.05, batches of 32,
@@ -216,7 +221,7 @@ class V2SClassifier(BaseV2SClassifier):
         ----------
         .. [1] Voice2Series, ICML 2021, sections 3 and 5.
         """
-        settings = {
+        settings: dict[str, Any] = {
             "acoustic_model": "v2sa",
             "reprogramming": "pad",
             "n_replicates": 10,
@@ -230,7 +235,7 @@ class V2SClassifier(BaseV2SClassifier):
         return cls(**(settings | overrides))
 
     @classmethod
-    def fast(cls, **overrides):
+    def fast(cls, **overrides: Any) -> Self:
         """Return a classifier that hears series through wav2vec's filters alone, the cheapest part of the default.
 
         docs/benchmark.md says what it costs and what it gives away.
@@ -278,6 +283,7 @@ class V2SClassifier(BaseV2SClassifier):
         network = ReprogrammedModel(views).to(device)
 
         # Mapping h of source labels to target labels.
+        mapping: LinearMapping | ManyToOneMapping
         n_source = sum(model.n_classes for model in models)
         if self.mapping == "ridge":
             embeddings = embeddings_of(network, data, device, self._n_jobs)
@@ -297,7 +303,7 @@ class V2SClassifier(BaseV2SClassifier):
         if self.max_epochs > 0:
             training_data = data | network.precompute(**data) | {"sample_weight": sample_weight}
             net.partial_fit(training_data, labels)
-            if self.mapping == "ridge":
+            if isinstance(mapping, LinearMapping):
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
                 with progress(len(X), "fit again", self.verbose):
                     mapping.solve(embeddings, labels, sample_weight)
@@ -309,12 +315,12 @@ class V2SClassifier(BaseV2SClassifier):
             return predict_proba(self.net_, X, self.scaler_)
 
     @property
-    def theta_(self):
+    def theta_(self) -> Any:
         """The trained input parameters."""
         thetas = [transformation.theta_numpy() for transformation in self._fitted("net_").module_.transformations]
         return thetas[0] if len(thetas) == 1 else thetas
 
     @property
-    def label_mapping_(self):
+    def label_mapping_(self) -> np.ndarray:
         """The mapping of source to target labels."""
         return self._fitted("net_").module_.mapping.mapping_numpy()

@@ -3,10 +3,11 @@
 Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,9 @@ import torch
 from aeon.base import BaseCollectionEstimator
 from aeon.classification import BaseClassifier
 from aeon.transformations.collection import BaseCollectionTransformer
-from aeon.utils.decorators.method_timer import method_timer
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -29,6 +30,7 @@ from sklearn.utils.validation import (
 
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.checks import check_labels, class_weights, naming
+from v2s_sklearn.compatibility import timed
 from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError
 from v2s_sklearn.scaling import LIMIT
 from v2s_sklearn.tables import (
@@ -97,17 +99,17 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         super().__init__()
         # aeon's bases set these; to scikit-learn they are fitted attributes.
         for name in ("classes_", "n_classes_", "metadata_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
-    def reset(self, keep=None):
+    def reset(self, keep: str | Sequence[str] | None = None) -> Self:
         """Return to the state before fit; see aeon's ``reset``. What scikit-learn was told by ``set_...`` stays."""
         settings = {name: vars(self)[name] for name in SCIKIT_LEARN_SETTINGS if name in vars(self)}
         super().reset(keep=keep)
-        self.metadata_ = {}
-        vars(self).update(settings)
+        self.metadata_: dict[str, Any] = {}
+        self.__dict__.update(settings)
         return self
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the fitted estimator to one safetensors file, without pickle; see :func:`v2s_sklearn.load`.
 
         Parameters
@@ -201,17 +203,17 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         return tags
 
     @property
-    def series_mean_(self):
+    def series_mean_(self) -> np.ndarray:
         """Mean of each channel over the training series, (n_channels,)."""
         return self._fitted("scaler_").mean_
 
     @property
-    def series_scale_(self):
+    def series_scale_(self) -> np.ndarray:
         """Standard deviation of each channel over the training series, (n_channels,)."""
         return self._fitted("scaler_").scale_
 
     @property
-    def channel_mixture_(self):
+    def channel_mixture_(self) -> np.ndarray:
         """What decorrelates the scaled channels and mixes them, (n_heard_channels, n_channels)."""
         return self._fitted("scaler_").mixture_
 
@@ -226,8 +228,8 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
     """scikit-learn's classifier contract on top of aeon's: labels, weights, score."""
 
     # aeon's fit has no sample_weight; the steps are the same.
-    @method_timer("fit_time_millis_", overwrite=False, remove_on_start=True)
-    def fit(self, X, y, sample_weight=None):
+    @timed
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier.
 
         Parameters
@@ -252,7 +254,7 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         """
         with self._unfitted_on_error():
             y, sample_weight = align(y, X), align(sample_weight, X)
-            X, y = self._fit_setup(X, y)
+            X, y, *_ = self._fit_setup(X, y)
             with naming("sample_weight"):
                 sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
             self._fit(X, y, sample_weight)
@@ -272,16 +274,26 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
     def _predict(self, X):
         return self.classes_[self._predict_proba(X).argmax(axis=1)]
 
+    def _fit_setup(self, X, y):
+        """Check X and y; aeon before 1.4 adds whether there is one class, for which it would not ask us."""
+        X, y, *single_class = super()._fit_setup(X, y)
+        return X, y, *(False for _ in single_class)
+
     def _check_y(self, y, n_cases, update_classes=True, allow_single_class=True):
-        """Check labels as scikit-learn wants, then as aeon does."""
+        """Check labels as scikit-learn wants; one class is enough."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
             )
         y = check_labels(y)
-        return super()._check_y(y, n_cases, update_classes, allow_single_class=True)
+        if len(y) != n_cases:
+            raise ValueError(f"X has {n_cases} cases, but y has {len(y)} labels. Give one label a case.")
+        if update_classes:
+            self.classes_ = np.unique(y)
+            self.n_classes_ = len(self.classes_)
+        return y
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of ``predict(X)``.
 
         Parameters
@@ -300,18 +312,22 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
 
 
-class BaseV2STransformer(BaseV2S, BaseCollectionTransformer):
+class _Transformer(TransformerMixin):
+    """scikit-learn's transformers, which aeon's are from 1.4 on; a class of its own fits before both kinds of them."""
+
+
+class BaseV2STransformer(BaseV2S, _Transformer, BaseCollectionTransformer):
     """scikit-learn's transformer contract on top of aeon's."""
 
     _tags = {"output_data_type": "Tabular"}
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Fit the transformer; y is ignored."""
         with self._unfitted_on_error():
             return super().fit(X)
 
     # Defined here, not only in aeon, so that scikit-learn wraps them for set_output.
-    def transform(self, X, y=None):
+    def transform(self, X: ArrayLike, y: Any = None) -> Any:
         """Return the features of time series.
 
         Parameters
@@ -333,7 +349,7 @@ class BaseV2STransformer(BaseV2S, BaseCollectionTransformer):
             return pd.DataFrame(features, index=case_ids(X))  # scikit-learn would take the rows of X
         return features
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
         """Fit and return the features of the same time series; see ``transform``."""
         return self.fit(X).transform(X)
 

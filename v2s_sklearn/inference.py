@@ -100,6 +100,7 @@ def embeddings_of(network, data, device, n_jobs=None):
     """
 
     def rows(index):
+        """Return the embeddings of some cases, (n, D)."""
         part = {name: values[index] for name, values in data.items()}
         return _check_answers(compute_embeddings(network, part, device, n_jobs))
 
@@ -115,6 +116,7 @@ def compute_source_probabilities(network, data, device, n_jobs=None):
     """Return the source probabilities of all cases, float32 array (N, K); ``data`` as for `compute`."""
 
     def probabilities(**chunk):
+        """Return the source probabilities of a chunk, (B, K)."""
         return torch.softmax(network.source_logits(**chunk), dim=1)
 
     return _check_answers(compute(probabilities, data, network.chunk_cases, device, n_jobs))

@@ -144,7 +144,9 @@ def _solve_for_features(gram, mean, cross, columns, scored_values, choice):
 def _decompose(gram):
     """Return eigenvalues and eigenvectors of a matrix of which the lower triangle is given; it is overwritten."""
     # "evr" takes half the memory, but three times as long where there are many zeros, and is less exact.
-    eigenvalues, vectors = eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver="evd")
+    # For one value LAPACK wants less memory than the check of SciPy 1.11 allows.
+    driver = "evd" if len(gram) > 1 else "ev"
+    eigenvalues, vectors = eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver=driver)
     return np.maximum(eigenvalues, 0.0), vectors
 
 
@@ -240,6 +242,7 @@ def calibrate(scores, labels, weights):
     linear = shares @ (platt_targets(labels, n_classes) * scores).sum(axis=1)
 
     def loss(log_sharpness):
+        """Return the loss of a sharpness, by its logarithm."""
         sharpness = np.exp(log_sharpness)
         return shares @ np.log(np.exp(sharpness * scores).sum(axis=1)) - sharpness * linear
 

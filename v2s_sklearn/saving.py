@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from aeon.utils.validation import check_n_jobs
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from v2s_sklearn import mapping, network, scaling, transfer, views
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.acoustic.registry import ModelReference
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, SavedFileError
 from v2s_sklearn.inference import resolve_device
@@ -59,7 +59,7 @@ TORCH_ATTRIBUTES = frozenset(vars(nn.Module()))
 NOT_SAVED = ("net_", "_metadata_request")
 
 
-def save(estimator, path):
+def save(estimator: V2SClassifier | V2SFeatures | TransferClassifier, path: str | Path) -> None:
     """Write a fitted estimator to one file, whole or not at all.
 
     Parameters
@@ -98,7 +98,9 @@ def save(estimator, path):
     write_tree(path, tree, KIND, VERSION, _Encoder(estimator))
 
 
-def load(path, device=None):
+def load(
+    path: str | Path, device: str | torch.device | None = None
+) -> V2SClassifier | V2SFeatures | TransferClassifier:
     """Load an estimator that its ``save`` wrote, on this or another machine.
 
     Parameters
@@ -118,7 +120,8 @@ def load(path, device=None):
     SavedFileError
         If the file is missing, damaged, of another kind, or written by a newer version.
     AcousticModelNotFoundError, WeightsError
-        If an acoustic model is missing, or is no longer the one that it was fitted with.
+        If an acoustic model is missing, or is no longer the one that it was fitted with; where its file lies elsewhere
+        now, the message says how to give that.
     InvalidParameterError
         If ``device`` cannot be used.
 
@@ -141,7 +144,7 @@ def load(path, device=None):
     try:
         parameters = tree["parameters"] | ({} if device is None else {"device": device})
         estimator = ESTIMATORS[tree["class"]](**parameters)
-        vars(estimator).update(tree["attributes"], _n_jobs=check_n_jobs(estimator.n_jobs))
+        estimator.__dict__.update(tree["attributes"], _n_jobs=check_n_jobs(estimator.n_jobs))
         place = decoder.place(parameters["device"])
         for module in [value for value in vars(estimator).values() if isinstance(value, nn.Module)]:
             if not isinstance(module, AcousticModel):
@@ -182,7 +185,7 @@ class _Encoder:
         if isinstance(value, nn.Module):
             return self._encode_module(value, name, writer)
         if isinstance(value, views.Voice):
-            return {"voice": asdict(value)}
+            return {"voice": {key: writer.encode(item, name) for key, item in asdict(value).items()}}
         if isinstance(value, scaling.SeriesScaler):
             return {"scaler": writer.encode(vars(value), name)}
         if isinstance(value, np.random.RandomState):
@@ -253,7 +256,7 @@ class _Decoder:
         if kind == "again":
             return self._made[content]
         if kind == "source":
-            return load_acoustic_model(content[0], sha256=content[1], device=self._device or "cpu")
+            return ModelReference(*content).load(self._device or "cpu")
         if kind == "half rate":
             return reader.decode(content).at_half_rate()
         if kind == "trained":
@@ -261,7 +264,7 @@ class _Decoder:
             model.load_state_dict(reader.decode(content[1]))
             return model
         if kind == "voice":
-            return views.Voice(**content)
+            return views.Voice(**{key: reader.decode(item) for key, item in content.items()})
         if kind == "scaler":
             scaler = scaling.SeriesScaler()
             vars(scaler).update(reader.decode(content))
@@ -295,6 +298,8 @@ class _Decoder:
             "training": False,
         }
         # Arrays are what an ArrayModule's own way expects; others may have something to restore.
-        restore = nn.Module.__setstate__ if issubclass(cls, ArrayModule) else cls.__setstate__
-        restore(module, state)
+        if issubclass(cls, ArrayModule):
+            nn.Module.__setstate__(module, state)
+        else:
+            module.__setstate__(state)
         return module

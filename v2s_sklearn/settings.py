@@ -1,5 +1,6 @@
 """The settings of torch and numpy that we compute with, whatever those of the caller are."""
 
+import threading
 from contextlib import ContextDecorator, ExitStack
 
 import numpy as np
@@ -64,3 +65,29 @@ class own_settings(ContextDecorator):
 
     def __exit__(self, *exception):
         self._stack.__exit__(*exception)
+
+
+class without_cudnn(ContextDecorator):
+    """Context, or decorator, in which torch leaves cuDNN alone, restored at its end; its other flags stay.
+
+    The flag belongs to the process, so the first of several threads in such a context sets it and the last one restores
+    it. Not ``torch.backends.cudnn.flags``, which sets all flags, and restores what another thread has set.
+    """
+
+    _lock = threading.Lock()
+    _n_inside = 0
+    _enabled = True
+
+    def __enter__(self):
+        with self._lock:
+            if without_cudnn._n_inside == 0:
+                without_cudnn._enabled = torch._C._get_cudnn_enabled()
+                torch._C._set_cudnn_enabled(False)
+            without_cudnn._n_inside += 1
+        return self
+
+    def __exit__(self, *exception):
+        with self._lock:
+            without_cudnn._n_inside -= 1
+            if without_cudnn._n_inside == 0:
+                torch._C._set_cudnn_enabled(without_cudnn._enabled)

@@ -151,6 +151,7 @@ def stack_weights(log_probabilities, labels, weights):
     targets, shares = platt_targets(labels, n_classes), weights / weights.sum()
 
     def loss_and_gradient(w):
+        """Return the penalised loss of weights (M,) and its gradient (M,)."""
         answer = log_softmax(np.tensordot(w, log_probabilities, axes=1), axis=1)
         deviation = w - 1.0 / n_views
         loss = -shares @ (targets * answer).sum(axis=1) + n_views / n_cases * deviation @ deviation

@@ -265,7 +265,8 @@ def merge_copies(X, labels, sample_weight):
         In an order that does not depend on the order given.
     labels, sample_weight : arrays
     """
-    weights, first = {}, {}
+    weights: dict[tuple, float] = {}
+    first: dict[tuple, int] = {}
     for index, (case, label, weight) in enumerate(zip(X, labels, sample_weight, strict=True)):
         if weight > 0:
             key = (int(label), case.shape, np.ascontiguousarray(case).tobytes())

@@ -3,8 +3,10 @@
 Shape legend: B batch, C channels, T time points, S waveform samples, F' frames, D channels of a layer.
 """
 
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import torch
 from sklearn.utils import check_random_state
@@ -13,6 +15,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
+from v2s_sklearn.annotations import ClassWeight, RandomState, Source
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
@@ -170,24 +173,24 @@ class TransferClassifier(BaseV2SClassifier):
 
     def __init__(
         self,
-        acoustic_model="v2sa",
+        acoustic_model: Source = "v2sa",
         *,
-        standardize=True,
-        n_replicates=10,
-        max_epochs=60,
-        learning_rate=0.001,
-        batch_size=32,
-        weight_decay=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        callbacks=None,
-        device="auto",
-        class_weight=None,
-        random_state=None,
-        n_jobs=1,
-        verbose=0,
-    ):
+        standardize: bool = True,
+        n_replicates: int = 10,
+        max_epochs: int = 60,
+        learning_rate: float = 0.001,
+        batch_size: int = 32,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        callbacks: Sequence[Any] | None = None,
+        device: str | torch.device = "auto",
+        class_weight: ClassWeight = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = 1,
+        verbose: int = 0,
+    ) -> None:
         self.acoustic_model = acoustic_model
         self.standardize = standardize
         self.n_replicates = n_replicates

@@ -3,16 +3,20 @@
 Shape legend: N cases, C channels, T time points.
 """
 
+from collections.abc import Sequence
+
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.annotations import Source
 from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2STransformer
 from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
 from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.settings import own_settings
-from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
+from v2s_sklearn.views import DEFAULT_SOURCES, Voice, plan_views
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -49,16 +53,16 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
 
     def __init__(
         self,
-        acoustic_model=DEFAULT_SOURCES,
+        acoustic_model: Source | Sequence[Source] = DEFAULT_SOURCES,
         *,
-        reprogramming="auto",
-        voices=None,
-        n_replicates=1,
-        max_channels=16,
-        standardize=True,
-        device="auto",
-        n_jobs=1,
-    ):
+        reprogramming: str = "auto",
+        voices: Sequence[Voice] | None = None,
+        n_replicates: int = 1,
+        max_channels: int = 16,
+        standardize: bool = True,
+        device: str | torch.device = "auto",
+        n_jobs: int | None = 1,
+    ) -> None:
         self.acoustic_model = acoustic_model
         self.reprogramming = reprogramming
         self.voices = voices
@@ -94,6 +98,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         device = next(self._network.parameters()).device
 
         def embeddings(data):
+            """Return the embeddings of a block of cases, (n, D)."""
             return compute_embeddings(self._network, data, device, self._n_jobs)
 
         return in_blocks(embeddings, X, self.scaler_)

@@ -27,6 +27,8 @@ from v2s_sklearn.errors import SavedFileError, V2SError, WeightsError
 
 KEY = "v2s_sklearn tree"
 MAX_HEADER_BYTES = 2**26
+# Of an array that the JSON describes in fewer.
+MAX_DESCRIBED_BYTES = 2**28
 
 
 def _join(name, part):
@@ -74,7 +76,10 @@ class TreeWriter:
         return _refuse(value, name) if self._encode_other is None else self._encode_other(value, name, self)
 
     def _encode_array(self, value, name):
-        if value.dtype.kind in "iu" and value.ndim == 1 and value.size > 1 and (np.diff(value) == 1).all():
+        is_short = (
+            value.dtype.kind in "iu" and value.ndim == 1 and value.size > 1 and value.nbytes <= MAX_DESCRIBED_BYTES
+        )
+        if is_short and (np.diff(value) == 1).all():
             return {"range": [int(value[0]), int(value[-1]) + 1], "dtype": value.dtype.str}
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
             return {"array": self._keep(value, name)}
@@ -129,17 +134,27 @@ class TreeReader:
         if kind == "tensor":
             return torch.from_numpy(self.arrays[content].copy())
         if kind == "range":
-            return np.arange(*content, dtype=value["dtype"])
+            start, stop = content
+            dtype = _described(value["dtype"], stop - start)
+            return np.arange(start, stop, dtype=dtype)
         if kind == "times":
             return self.arrays[content].view(value["dtype"])
         if kind == "values":
-            array = np.empty(len(content), dtype=value["dtype"])
+            array = np.empty(len(content), dtype=_described(value["dtype"], len(content)))
             for index, item in enumerate(self.decode(content)):
                 array[index] = item
             return array.reshape(value["shape"])
         if self._decode_other is None:
             raise ValueError(f"unknown kind of value {kind!r}")
         return self._decode_other(value, self)
+
+
+def _described(dtype, size):
+    """Return the type of an array of so many values; ValueError if a few bytes ask for much memory."""
+    dtype = np.dtype(dtype)
+    if size * dtype.itemsize > MAX_DESCRIBED_BYTES:
+        raise ValueError(f"an array of {size} values of {dtype.itemsize} bytes")
+    return dtype
 
 
 def _checksum(text, arrays):

@@ -2,8 +2,11 @@
 One line of time series classification with frozen speech models
 ================================================================
 
-`V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same split.
+:class:`~v2s_sklearn.V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same
+split. This is what ``make demo`` runs.
 """
+
+# sphinx_gallery_thumbnail_path = "figures/series-to-sound.png"
 
 import time
 

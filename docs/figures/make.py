@@ -28,7 +28,7 @@ SETTINGS = {"max_epochs": 30, "random_state": 0, "early_stopping": True, "valida
 
 def save(display, name):
     """Write a figure as a small file."""
-    display.figure_.savefig(FOLDER / f"{name}.png", dpi=65, metadata={"Software": None})
+    display.figure_.savefig(FOLDER / f"{name}.png", dpi=100, metadata={"Software": None})
     mpl.pyplot.close(display.figure_)
 
 

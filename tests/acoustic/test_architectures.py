@@ -21,16 +21,16 @@ SMALL = {
 }
 
 
-@pytest.fixture(params=sorted(ARCHITECTURES))
-def model(request, tmp_path):
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
+def model(request, tmp_path_factory):
     config = {"source_labels": LABELS, "n_samples": 6000} | SMALL[request.param]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         network = ARCHITECTURES[request.param](**config)
         with torch.no_grad():
-            for _ in range(30):  # gives batch normalisation its statistics
+            for _ in range(10):  # gives batch normalisation its statistics
                 network(0.1 * torch.randn(8, network.n_samples) * torch.rand(8, 1))
-    path = tmp_path / f"{request.param}.safetensors"
+    path = tmp_path_factory.mktemp("weights") / f"{request.param}.safetensors"
     save_weights(network, path, request.param, config)
     return load_acoustic_model(path)
 

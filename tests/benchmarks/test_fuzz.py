@@ -1,6 +1,6 @@
 """A short run of benchmarks/fuzz.py, and that it finds what is wrong."""
 
-import importlib.util
+import sys
 import warnings
 from pathlib import Path
 
@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from v2s_sklearn import V2SClassifier
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.register_sources()
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        import fuzz
+
+        fuzz.register_sources()
+        yield fuzz
+    del sys.modules["fuzz"], sys.modules["draws"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -37,6 +39,6 @@ def test_every_call_ends_in_a_result_or_a_clear_error(fuzz, seed):
 )
 def test_wrong_answers_are_found(method, fuzz, monkeypatch, capsys):
     monkeypatch.setattr(V2SClassifier, "_predict_proba", method)
-    monkeypatch.setattr(fuzz.warnings, "simplefilter", lambda action: None)
+    monkeypatch.setattr(fuzz.warnings, "simplefilter", lambda *args, **options: None)
     assert fuzz.main(["--calls", "25", "--seed", "0"]) > 0
     assert "call " in capsys.readouterr().out

@@ -55,6 +55,30 @@ def test_summary(report, results):
     assert table.loc["A", "log loss"] == pytest.approx(-0.9 * np.log(0.9) - 0.1 * np.log(0.1))
 
 
+def test_calibration_by_hand(report):
+    from results_file import Result, expected_calibration_error
+
+    top, right = np.array([0.61, 0.63, 0.9, 0.9, 1.0]), np.array([1, 0, 1, 1, 1])
+    probabilities = np.stack([top, 1 - top], 1)
+    # Bins 9/15 to 10/15, one of two right; 13/15 to 14/15, both right; and the last one.
+    expected = (2 * abs(0.62 - 0.5) + 2 * abs(0.9 - 1) + 0) / 5
+    assert expected_calibration_error(1 - right, probabilities) == pytest.approx(expected)
+    # Each in a bin of its own, but for equal ones.
+    expected = (abs(0.61 - 1) + abs(0.63 - 0) + 2 * abs(0.9 - 1) + 0) / 5
+    assert expected_calibration_error(1 - right, probabilities, n_bins=100) == pytest.approx(expected)
+    result = Result("Data", "Name", 0, 1 - right, probabilities, 0.0, 0.0)
+    assert result.calibration_error == expected_calibration_error(1 - right, probabilities)
+    assert result.brier_score == pytest.approx(2 * (0.39**2 + 0.63**2 + 2 * 0.1**2) / 5)
+
+
+def test_calibration_report(report, results):
+    frame = report.compared(report.read_results(results, ["A", "B"]), ["A", "B"])
+    lines = report.calibration_report(frame, ["A", "B"]).splitlines()
+    # Errors of A are |0.9 - accuracy|, of B the same.
+    assert [part.strip() for part in lines[4].split("|")][1:3] == ["A", f"{np.mean([0.1, 0, 0.1, 0.1, 0.1]):.3f}"]
+    assert [part.strip() for part in lines[5].split("|")][1:3] == ["B", f"{np.mean([0, 0, 0.3, 0.2, 0.3]):.3f}"]
+
+
 def test_pairs(report, results):
     frame = report.compared(report.read_results(results, ["A", "B"]), ["A", "B"])
     row = report.compare_pairs(frame, ["A", "B"]).loc["B"]
@@ -85,6 +109,8 @@ def test_few_labels_and_the_docs(report, results, tmp_path, monkeypatch):
         for rival in ("MiniRocket", "MultiRocketHydra"):
             shutil.copytree(results / "B", tmp_path / "all" / "few_labels" / str(n) / rival)
             shutil.copytree(results / "B", tmp_path / "all" / rival, dirs_exist_ok=True)
+    for calibrated in ("MiniRocket-calibrated", "QUANT"):
+        shutil.copytree(results / "B", tmp_path / "all" / calibrated)
     shutil.copytree(results / "A", tmp_path / "all" / "V2S")
     classifiers = ["V2S", "MiniRocket", "MultiRocketHydra"]
     table = report.few_labels_table(tmp_path / "all" / "few_labels", classifiers)
@@ -93,11 +119,12 @@ def test_few_labels_and_the_docs(report, results, tmp_path, monkeypatch):
 
     docs = tmp_path / "benchmark.md"
     docs.write_text(
-        "".join(f"{n}\n<!-- {n}: begin -->\nold\n<!-- {n}: end -->\n" for n in ("report", "more")) + "end\n"
+        "".join(f"{n}\n<!-- {n}: begin -->\nold\n<!-- {n}: end -->\n" for n in ("report", "calibration", "more"))
+        + "end\n"
     )
     monkeypatch.setattr(report, "DOCS", docs)
     monkeypatch.setattr(report, "draw_critical_difference", lambda results, classifiers, path: None)
     report.main(["--results", str(tmp_path / "all"), "--classifiers", *classifiers, "--docs"])
     written = docs.read_text()
     assert "old" not in written and written.startswith("report\n") and written.endswith("end\n")
-    assert "mean accuracy" in written and "cases a class" in written
+    assert "mean accuracy" in written and "cases a class" in written and "ECE" in written

@@ -31,6 +31,19 @@ def test_contours_are_normalised_by_the_training_series(data):
     np.testing.assert_allclose(contours[3, 1, [0, -1]], scaled, rtol=1e-4)
 
 
+@pytest.mark.parametrize("unit", [2.0**-60, 2.0**-20, 2.0**29])
+@pytest.mark.parametrize("offset", [0.0, 1000.0, None])
+def test_contours_have_no_unit(data, unit, offset):
+    series, lengths = data
+    series = np.full_like(series, 0.1) if offset is None else series + np.float32(offset)
+    plain, scaled = (
+        ContourReprogram().fit(values, lengths)(torch.from_numpy(values), torch.from_numpy(lengths))
+        for values in (series, series * np.float32(unit))
+    )
+    torch.testing.assert_close(scaled, plain, atol=0, rtol=0)
+    assert plain.abs().max() < (1e-6 if offset is None else 10)
+
+
 @pytest.mark.parametrize(("n_points", "lengths"), [(1, (128,)), (256, (128,)), (257, (128, 512)), (2700, (128, 512))])
 def test_long_series_are_heard_at_two_lengths(n_points, lengths):
     series = np.random.default_rng(0).normal(size=(5, 1, n_points)).cumsum(2).astype(np.float32)

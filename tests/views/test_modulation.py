@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from v2s_sklearn.views import DEFAULT_VOICES, Voice
 from v2s_sklearn.views.modulation import ModulationReprogram, difference_scale
@@ -25,6 +27,19 @@ def test_the_scale_of_differences_is_over_the_true_points_only():
     expected = np.concatenate(differences, axis=1).std(axis=1)
     np.testing.assert_allclose(difference_scale(series, lengths, weight), expected)
     assert difference_scale(np.ones((2, 1, 1)), np.ones(2, int)) == [1.0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(-60, 60), st.sampled_from(["walk", "line", "constant", "offset"]))
+def test_the_scale_of_differences_has_the_unit_of_the_series(exponent, kind):
+    walk = np.random.default_rng(0).normal(size=(3, 1, 9)).cumsum(axis=2)
+    series = {"walk": walk, "line": np.arange(9.0) / 7, "constant": np.full(9, 0.1), "offset": walk + 1000}[kind]
+    series = np.broadcast_to(series, walk.shape).astype(np.float32)
+    lengths, unit = np.array([9, 7, 9]), np.float32(2.0**exponent)
+    plain, scaled = (difference_scale(values, lengths) for values in (series, series * unit))
+    np.testing.assert_array_equal(scaled, plain * unit)
+    differences = np.abs(np.diff(series.astype(float), axis=2))
+    assert (differences / plain).max() < (4 if kind in ("walk", "offset") else 1 if kind == "line" else 1e-6)
 
 
 @pytest.mark.parametrize("level", [-1.0, 0.0, 1.5])

@@ -3,12 +3,15 @@
 Shape legend: B batch, F frames, F' frames after the stride, M mel bands, H states of one direction, K source classes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.recurrence import frozen_bilstm
 from v2s_sklearn.frontend import LogMel
+from v2s_sklearn.settings import without_cudnn
 
 
 class AttentionRNN(AcousticModel):
@@ -72,7 +75,7 @@ class AttentionRNN(AcousticModel):
         self.output = nn.Linear(widths[-1], self.n_classes)
 
     # Behind the first recurrent layer nothing helps series of other kinds; see benchmarks/NOTES.md.
-    embedded_layers = ("conv", "lstm1")
+    embedded_layers: Sequence[str] | None = ("conv", "lstm1")
 
     def layers(self, features):
         """Yield name and activation of each layer: features (B, F, M), see `AcousticModel.layers`.
@@ -112,5 +115,5 @@ class AttentionRNN(AcousticModel):
         if self.training or not torch.is_grad_enabled() or sequence.device.type != "cuda":
             return lstm(sequence)[0]
         # cuDNN has no backward pass for a recurrent layer in eval mode, where a frozen model stays.
-        with torch.backends.cudnn.flags(enabled=False):
+        with without_cudnn():
             return lstm(sequence)[0]

@@ -34,6 +34,7 @@ def read_json(text):
     """
 
     def refuse(constant):
+        """Raise an error for NaN and infinity, which Python's parser takes."""
         raise ValueError(f"{constant} is no JSON")
 
     try:
@@ -51,6 +52,7 @@ def number(low, high, above=False):
     """Return need and check of a finite number in a range; with ``above`` its lower end excluded."""
 
     def check(value):
+        """Return whether a value is such a number; booleans are none."""
         return type(value) in (int, float) and low <= value <= high and not (above and value == low)
 
     return f"a number {'above' if above else 'from'} {low:g}{',' if above else ''} up to {high:g}", check
@@ -61,6 +63,7 @@ def sequence(item, least, most):
     need, check = item
 
     def check_all(value):
+        """Return whether a value is such a list."""
         return isinstance(value, list | tuple) and least <= len(value) <= most and all(map(check, value))
 
     return f"a list of {least} to {most}, each {need}", check_all

@@ -252,6 +252,7 @@ class ContourNet(AcousticModel):
         found = []
 
         def measure(norm, x):
+            """Return mean and variance of each channel of x, (B, D, T) to (D,) and (D,), and note them."""
             variance, mean = torch.var_mean(x, (0, 2), correction=0)
             found.extend([mean, torch.maximum(variance, LEAST_SHARE * norm.variance)])
             return found[-2:]

@@ -21,7 +21,7 @@ HUGGING_FACE_FILES = (
 YOUNG = 1_000_000_000
 # Larger files are known by size and time alone until they are loaded.
 LARGE = 2**30
-_KNOWN = {}
+_KNOWN: dict[tuple, str] = {}
 
 
 def sha256_of(path):

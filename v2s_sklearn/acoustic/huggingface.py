@@ -332,6 +332,7 @@ def _check_files(folder, reference):
     """Return the files of a folder that describe the model, and its weights; raise WeightsError if it lacks one."""
 
     def require(name, advice):
+        """Raise WeightsError with advice unless the folder has a file of this name."""
         if not (folder / name).is_file():
             raise WeightsError(f"The checkpoint {reference!r} has no {name}. {advice}")
 

@@ -4,7 +4,9 @@ Shape legend: B batch, S waveform samples, F frames, M mel bands, D channels of 
 """
 
 import copy
+from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,8 +101,8 @@ class AcousticModel(nn.Module):
         The model whose weights this one shares, see `at_half_rate`.
     """
 
-    filters = None
-    embedded_layers = None
+    filters: torch.Tensor | None = None
+    embedded_layers: Sequence[str] | None = None
     #: The axis of a 2-D convolution's output (B, D, ., .) that is time.
     time_axis = 2
     _folded = None
@@ -111,16 +113,16 @@ class AcousticModel(nn.Module):
         self.frontend = frontend
         self.sample_rate = sample_rate
         self.n_samples = n_samples
-        self.source = None
+        self.source: Any = None  # a ModelReference, once it is loaded
         self.full_rate = None
 
     @property
-    def n_classes(self):
+    def n_classes(self) -> int:
         """Number of source classes K."""
         return len(self.source_labels)
 
     @property
-    def window(self):
+    def window(self) -> tuple[int, int]:
         """What a waveform for this model has to be: (n_samples, sample_rate)."""
         return self.n_samples, self.sample_rate
 
@@ -226,7 +228,7 @@ class AcousticModel(nn.Module):
         """Switch to eval mode and stop gradients to all weights; return self."""
         self.requires_grad_(False)
         # 2-D convolutions of few channels are up to twice as fast in this layout of memory.
-        return self.to(memory_format=torch.channels_last).eval()
+        return self.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch forgot it
 
     def trainable_copy(self):
         """Return a copy in eval mode with weights of its own, which take gradients; this model stays as it is.

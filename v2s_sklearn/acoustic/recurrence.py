@@ -20,6 +20,7 @@ class _FrozenBiLSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, input_weights, state_weights, bias):
+        """Return the states: x (T, I, B), weights and bias of both directions to (T, 2, H, B)."""
         n_states = state_weights.shape[2]
         gates = torch.matmul(input_weights.flatten(0, 1), x).unflatten(1, (2, 4 * n_states)).add_(bias)
         gates[:, 1] = gates[:, 1].flip(0)
@@ -43,6 +44,7 @@ class _FrozenBiLSTM(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
+        """Return the gradient of x; the frozen weights need none."""
         gates, cells, squashed, input_weights, state_weights = ctx.saved_tensors
         n_states = state_weights.shape[2]
         i, f, g, o = gates.unflatten(2, (4, n_states)).unbind(2)

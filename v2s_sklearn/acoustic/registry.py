@@ -5,6 +5,7 @@ import difflib
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ LOADERS = {
     "hf": ("v2s_sklearn.acoustic.huggingface", "load_huggingface"),
     "torchvision": ("v2s_sklearn.acoustic.vision", "load_torchvision"),
 }
-_FACTORIES = {}
-_LOADED = {}
+_FACTORIES: dict[str, Callable[[], AcousticModel]] = {}
+_LOADED: dict[tuple, AcousticModel] = {}
 _LOCK = threading.RLock()
 
 
@@ -51,16 +52,28 @@ class ModelReference(NamedTuple):
     name: str
     sha256: str | None
 
-    def load(self):
-        """Return the model, the one that this process has already if there is one."""
-        return load_acoustic_model(self.name, sha256=self.sha256)
+    def load(self, device="cpu"):
+        """Return the model, the one that this process has already if there is one.
+
+        Raises
+        ------
+        AcousticModelNotFoundError, WeightsError
+            If it is not there any more, or another one; says how to give it from elsewhere.
+        """
+        try:
+            return load_acoustic_model(self.name, sha256=self.sha256, device=device)
+        except (AcousticModelNotFoundError, WeightsError) as error:
+            raise type(error)(
+                f"{error} An estimator was fitted with the acoustic model {self.name!r}. Where it lies elsewhere now, "
+                f"first call register_acoustic_model({self.name!r}, lambda: load_acoustic_model(NEW_PLACE))."
+            ) from error
 
 
 def _packaged_models():
     return {path.stem: path for path in WEIGHTS_DIR.glob("*.safetensors")}
 
 
-def list_acoustic_models():
+def list_acoustic_models() -> list[str]:
     """Return the names of the packaged and the registered acoustic models, sorted.
 
     Returns
@@ -76,7 +89,7 @@ def list_acoustic_models():
     return sorted(_packaged_models().keys() | _FACTORIES.keys())
 
 
-def register_acoustic_model(name, factory, overwrite=False):
+def register_acoustic_model(name: str, factory: Callable[[], AcousticModel], overwrite: bool = False) -> None:
     """Make an acoustic model of your own available by name.
 
     Parameters
@@ -88,6 +101,11 @@ def register_acoustic_model(name, factory, overwrite=False):
         is unpickled. Called once a process. One that has a name or a file already keeps it; this name is a second one.
     overwrite : bool, default=False
         Replace a model registered under this name before.
+
+    Notes
+    -----
+    Estimators fitted with a file that lies elsewhere now are loaded after ``register_acoustic_model(OLD_PATH, lambda:
+    load_acoustic_model(NEW_PATH))``; its checksum is checked.
 
     Raises
     ------
@@ -110,7 +128,12 @@ def register_acoustic_model(name, factory, overwrite=False):
             del _LOADED[key]
 
 
-def load_acoustic_model(acoustic_model="v2sa", *, sha256=None, device="cpu"):
+def load_acoustic_model(
+    acoustic_model: str | Path | AcousticModel = "v2sa",
+    *,
+    sha256: str | None = None,
+    device: str | torch.device = "cpu",
+) -> AcousticModel:
     """Load an acoustic model, frozen and in eval mode.
 
     Parameters

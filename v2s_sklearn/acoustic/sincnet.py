@@ -58,6 +58,7 @@ class SincConv(nn.Module):
         low = torch.minimum(low, high - self.MIN_WIDTH_HZ / self.sample_rate)
 
         def low_pass(cut_off):
+            """Return the impulse responses of ideal low passes: cut-offs (D,), cycles a sample, to (D, n)."""
             return 2 * cut_off[:, None] * torch.sinc(2 * cut_off[:, None] * self.time)
 
         band_pass = (low_pass(high) - low_pass(low)) * self.window

@@ -8,6 +8,7 @@ import math
 import numpy as np
 from scipy.special import softmax
 
+from v2s_sklearn.annotations import Cases
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.optional import import_optional
 
@@ -35,7 +36,7 @@ def _check_samples(source, target):
     return samples
 
 
-def sliced_wasserstein(source, target, n_projections=1000, random_state=0):
+def sliced_wasserstein(source: Cases, target: Cases, n_projections: int = 1000, random_state: int = 0) -> float:
     """Return the sliced Wasserstein-2 distance of two samples.
 
     The root of the mean, over random directions, of the squared Wasserstein-2 distance of the samples projected on a
@@ -84,7 +85,7 @@ def sliced_wasserstein(source, target, n_projections=1000, random_state=0):
     return float(ot.sliced_wasserstein_distance(source, target, projections=projections, p=2))
 
 
-def wasserstein_1(source, target):
+def wasserstein_1(source: Cases, target: Cases) -> float:
     """Return the exact Wasserstein-1 distance of two samples, with the Euclidean distance as the cost.
 
     Solved as a linear program with n N variables: for samples of up to some hundreds.
@@ -123,7 +124,7 @@ def wasserstein_1(source, target):
     return float(ot.emd2(ot.unif(len(source)), ot.unif(len(target)), cost, numItermax=10_000_000))
 
 
-def source_risk(logits, labels):
+def source_risk(logits: Cases, labels: Cases) -> float:
     """Return the risk of a source model, the root of the mean squared error of its probabilities.
 
     ``sqrt(mean |softmax(logits) - one_hot(labels)|^2)``, at most sqrt(2). By Jensen's inequality no less than the mean
@@ -154,7 +155,7 @@ def source_risk(logits, labels):
     return float(np.sqrt((errors**2).sum(axis=1).mean()))
 
 
-def target_risk_bound(source, source_labels, target):
+def target_risk_bound(source: Cases, source_labels: Cases, target: Cases) -> float:
     """Return the right-hand side of Theorem 1, an upper bound on the risk of the target task.
 
     ``source risk + 2 sqrt(K) W1(source logits, target logits)``, with `source_risk` and `wasserstein_1`. With finite

@@ -3,12 +3,15 @@
 Shape legend: N cases, D values of a representation, C classes, T time points.
 """
 
+from typing import Any, Self
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 
+from v2s_sklearn.annotations import Cases
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 from v2s_sklearn.mapping import LinearMapping
 from v2s_sklearn.threads import one_thread
@@ -31,7 +34,7 @@ class RidgeProbe(ClassifierMixin, BaseEstimator):
     """
 
     @one_thread()
-    def fit(self, X, y):
+    def fit(self, X: Cases, y: Cases) -> Self:
         """Fit to representations (N, D) and labels (N,); return self."""
         X = np.asarray(X, dtype=np.float32)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -40,12 +43,12 @@ class RidgeProbe(ClassifierMixin, BaseEstimator):
         return self
 
     @torch.no_grad()
-    def predict_proba(self, X):
+    def predict_proba(self, X: Cases) -> np.ndarray:
         """Return the class probabilities: (N, D) to (N, C)."""
         check_is_fitted(self)
         return self.mapping_(torch.from_numpy(np.asarray(X, dtype=np.float32))).exp().numpy()
 
-    def predict(self, X):
+    def predict(self, X: Cases) -> np.ndarray:
         """Return the labels: (N, D) to (N,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
@@ -104,7 +107,9 @@ def entropy(labels):
     return float(-(shares * np.log(shares)).sum())
 
 
-def labelled_information(representation, y, *, probe=None, n_folds=5, random_state=0):
+def labelled_information(
+    representation: Cases, y: Cases, *, probe: Any = None, n_folds: int = 5, random_state: int = 0
+) -> float:
     """Return a lower bound on the mutual information of a representation and labels.
 
     ``I(Z; Y) = H(Y) - H(Y | Z) >= H(Y) - cross-entropy of any probe``, the cross-entropy of held-out cases.
@@ -158,7 +163,15 @@ def labelled_information(representation, y, *, probe=None, n_folds=5, random_sta
 
 
 @one_thread()
-def unlabelled_information(first, second, *, n_clusters=None, probe=None, n_folds=5, random_state=0):
+def unlabelled_information(
+    first: Cases,
+    second: Cases,
+    *,
+    n_clusters: int | None = None,
+    probe: Any = None,
+    n_folds: int = 5,
+    random_state: int = 0,
+) -> float:
     """Return a lower bound on the mutual information of the representations of two sections of the same signals.
 
     k-means on one section makes labels, which a probe tells from the other: ``I(Z1; Z2) >= I(Z1; kmeans(Z2))``, since
@@ -212,7 +225,7 @@ def unlabelled_information(first, second, *, n_clusters=None, probe=None, n_fold
     return entropy(labels) - held_out_cross_entropy(first, labels, probe, n_folds, random_state)
 
 
-def split_sections(X):
+def split_sections(X: Cases) -> tuple[Any, Any]:
     """Return the first and the second half of each signal.
 
     Parameters

@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.annotations import Cases, Source
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
 from v2s_sklearn.inference import compute, in_blocks
 from v2s_sklearn.network import cases_heard
@@ -55,7 +57,7 @@ def _read(path):
         return source_logits, file.metadata()["weights_sha256"]
 
 
-def load_source_logits(acoustic_model="v2sa"):
+def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
     """Return the source logits of a packaged acoustic model on some hundreds of test clips of its own data.
 
     Parameters
@@ -116,6 +118,7 @@ def logits_of_view(view, data, n_jobs=None):
     """Return the source logits of scaled series through a view: dict of "series" and "lengths" to (N, K)."""
 
     def logits(series, lengths):
+        """Return the source logits of a chunk: (B, C, T), (B,) to (B, K)."""
         return view.source_logits(view.waveforms(series, lengths))
 
     device = next(view.transformation.parameters()).device
@@ -123,7 +126,7 @@ def logits_of_view(view, data, n_jobs=None):
 
 
 @one_thread()
-def target_logits(clf, X):
+def target_logits(clf: BaseV2SClassifier, X: Cases) -> np.ndarray | list[np.ndarray]:
     """Return the source logits of reprogrammed series.
 
     Parameters

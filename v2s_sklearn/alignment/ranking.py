@@ -4,8 +4,10 @@ Shape legend: N cases, n source clips, K source classes, D embedding values.
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.special import log_softmax
 from sklearn.utils import check_random_state
 
@@ -13,6 +15,7 @@ from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_mo
 from v2s_sklearn.alignment.distances import sliced_wasserstein, target_risk_bound
 from v2s_sklearn.alignment.information import labelled_information, split_sections, unlabelled_information
 from v2s_sklearn.alignment.logits import load_source_logits, packaged_logits, target_logits
+from v2s_sklearn.annotations import Cases, Source
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.embeddings import ArrayEmbeddings, StandardisedEmbeddings, standardisation
 from v2s_sklearn.errors import InvalidParameterError
@@ -35,7 +38,16 @@ NEED_LABELS = ("loo_log_loss", "mi_labelled", "swd_after")
 MAX_BOUND_CASES = 300
 
 
-def rank_acoustic_models(X, y=None, models=None, criteria=None, *, max_epochs=5, random_state=0, n_jobs=1):
+def rank_acoustic_models(
+    X: Cases,
+    y: Cases | None = None,
+    models: Sequence[Source] | None = None,
+    criteria: Sequence[str] | None = None,
+    *,
+    max_epochs: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
     """Return what speaks for and against each source, in a table, without cross-validation of classifiers.
 
     Parameters
@@ -146,6 +158,7 @@ def _align(model, X, y, max_epochs, random_state, n_jobs):
     source = load_source_logits(model)
 
     def reprogram(labels, max_epochs):
+        """Return the target logits (N, K) after some epochs in the settings of the paper."""
         settings = {"max_epochs": max_epochs, "random_state": random_state, "n_jobs": n_jobs}
         return target_logits(V2SClassifier.icml2021(acoustic_model=model, **settings).fit(X, labels), X)
 
@@ -158,7 +171,7 @@ def _align(model, X, y, max_epochs, random_state, n_jobs):
         target = reprogram(y, max_epochs)
         found["swd_after"] = sliced_wasserstein(source.logits, target, random_state=random_state)
     chosen = check_random_state(random_state).permutation(len(target))[:MAX_BOUND_CASES]
-    return found | {"target_risk_bound": target_risk_bound(*source, target[chosen])}
+    return found | {"target_risk_bound": target_risk_bound(source.logits, source.labels, target[chosen])}
 
 
 @one_thread()

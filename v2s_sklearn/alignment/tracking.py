@@ -3,11 +3,14 @@
 Shape legend: N cases, K source classes.
 """
 
+from typing import Any
+
 import numpy as np
 from skorch.callbacks import Callback
 
 from v2s_sklearn.alignment.distances import sliced_wasserstein
 from v2s_sklearn.alignment.logits import load_source_logits, logits_of_view, speaking_views
+from v2s_sklearn.annotations import Cases
 from v2s_sklearn.errors import InvalidParameterError
 
 
@@ -47,7 +50,7 @@ class AlignmentHistory(Callback):
     ['train_acc', 'train_swd']
     """
 
-    def __init__(self, source_logits=None, n_projections=1000, random_state=0):
+    def __init__(self, source_logits: Any = None, n_projections: int = 1000, random_state: int = 0) -> None:
         self.source_logits = source_logits
         self.n_projections = n_projections
         self.random_state = random_state
@@ -64,11 +67,11 @@ class AlignmentHistory(Callback):
             )
         return given
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
+    def on_train_begin(self, net: Any, X: Cases = None, y: Cases = None, **kwargs: Any) -> None:
         """Look for the source logits before any time is spent."""
         self._references(speaking_views(net.module_))
 
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Record the values of the epoch."""
         for name, dataset in (("train", dataset_train), ("valid", dataset_valid)):
             if dataset is not None:

@@ -3,9 +3,13 @@
 Shape legend: C channels, T time points, G waveforms of a case, S waveform samples, F' frames.
 """
 
+from typing import Any, Self
+
 import numpy as np
 import torch
 
+from v2s_sklearn.annotations import Cases
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inspection.cases import name_of, on_time_axis, one_case, sounding_view
 from v2s_sklearn.inspection.drawing import PALETTE, class_colours, colour_bar, draw_series, legend_outside, make_axes
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
@@ -46,7 +50,7 @@ class AttentionDisplay:
     (1, 150)
     """
 
-    def __init__(self, series, weights, share=1.0, title=""):
+    def __init__(self, series: np.ndarray, weights: np.ndarray, share: float = 1.0, title: str = "") -> None:
         self.series = series
         self.weights = weights
         self.share = share
@@ -54,7 +58,7 @@ class AttentionDisplay:
 
     @classmethod
     @one_thread()
-    def from_estimator(cls, clf, x, *, source=None, ax=None):
+    def from_estimator(cls, clf: BaseV2SClassifier, x: Cases, *, source: str | None = None, ax: Any = None) -> Self:
         """Draw the attention of a source of a fitted estimator to one series.
 
         Parameters
@@ -92,7 +96,7 @@ class AttentionDisplay:
         weights /= weights.sum(axis=1, keepdims=True)
         return cls(case, weights, float(share), name_of(view)).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters

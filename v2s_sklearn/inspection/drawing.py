@@ -3,6 +3,8 @@
 Shape legend: C classes or channels, T time points.
 """
 
+from typing import Any
+
 import numpy as np
 
 from v2s_sklearn.optional import import_optional
@@ -57,11 +59,11 @@ def class_colours(n_classes):
 
 def legend_outside(ax, where="right", **kwargs):
     """Draw a legend to the right of the axes or above them, where it covers no data; its lines are thick enough."""
-    place = {
+    places: dict[str, dict[str, Any]] = {
         "right": {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)},
         "above": {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2},
-    }[where]
-    legend = ax.legend(frameon=False, borderaxespad=0.2, fontsize="small", **place, **kwargs)
+    }
+    legend = ax.legend(frameon=False, borderaxespad=0.2, fontsize="small", **places[where], **kwargs)
     for line in legend.get_lines():
         line.set_linewidth(2)
     return legend

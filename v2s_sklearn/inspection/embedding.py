@@ -3,6 +3,8 @@
 Shape legend: N cases, D values, S waveform samples.
 """
 
+from typing import Any, Self
+
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
@@ -10,6 +12,8 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from v2s_sklearn.annotations import Cases, RandomState
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inference import BLOCK_CASES, compute, in_blocks
 from v2s_sklearn.inspection.drawing import MARKERS, PALETTE, class_colours, colour_bar, legend_outside, make_axes, short
@@ -53,13 +57,23 @@ class EmbeddingDisplay:
     {'before reprogramming': (50, 2), 'after reprogramming': (50, 2)}
     """
 
-    def __init__(self, points, y=None):
+    def __init__(self, points: dict[str, np.ndarray], y: Cases = None) -> None:
         self.points = points
         self.y = y
 
     @classmethod
     @one_thread()
-    def from_estimator(cls, clf, X, y=None, *, n_components=2, perplexity=None, random_state=0, ax=None):
+    def from_estimator(
+        cls,
+        clf: BaseV2SClassifier,
+        X: Cases,
+        y: Cases | None = None,
+        *,
+        n_components: int = 2,
+        perplexity: float | None = None,
+        random_state: RandomState = 0,
+        ax: Any = None,
+    ) -> Self:
         """Draw series as a fitted estimator sees them.
 
         "Before" are the source logits of the zero-padded series. "After" is what the mapping reads: the source logits
@@ -112,7 +126,7 @@ class EmbeddingDisplay:
         }
         return cls(points, None if y is None else np.asarray(y)).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters
@@ -157,6 +171,7 @@ def _representations(clf):
     views = list(getattr(network, "views", ()))
 
     def function(compute_values, chunk_cases=CHUNK_WAVEFORMS):
+        """Return the function that computes some values of data in chunks."""
         return lambda data: compute(compute_values, data, chunk_cases, device, clf._n_jobs)
 
     acoustics = [view.acoustic for view in views] or [clf.acoustic_model_]
@@ -164,6 +179,7 @@ def _representations(clf):
     n_replicates = clf.n_replicates
 
     def padded(series, lengths):
+        """Return the source logits of the zero-padded series: (B, C, T), (B,) to (B, K)."""
         logits = []
         for acoustic in acoustics:
             padding = PadReprogram(acoustic.n_samples, n_replicates).to(device)

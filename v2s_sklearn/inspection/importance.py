@@ -3,12 +3,15 @@
 Shape legend: N cases, C channels, T time points, W windows.
 """
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from v2s_sklearn.annotations import Cases, RandomState
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 
 # Lengths of the windows, as shares of the series.
@@ -20,7 +23,15 @@ BLOCK_CASES = 2048
 LEAST_PROBABILITY = 1e-6
 
 
-def importance(clf, X, y=None, *, windows=None, background=None, random_state=0):
+def importance(
+    clf: Any,
+    X: Cases,
+    y: Cases | None = None,
+    *,
+    windows: Sequence[int] | None = None,
+    background: Cases | None = None,
+    random_state: RandomState = 0,
+) -> np.ndarray | list[np.ndarray]:
     """Return how much each time point of each series speaks for a class: occlusion of windows.
 
     Windows of several lengths, half a window apart, are replaced by the training mean of the channel, one at a time.
@@ -80,10 +91,10 @@ def importance(clf, X, y=None, *, windows=None, background=None, random_state=0)
     longest = max(case.shape[1] for case in cases)
     if windows is None:
         windows = sorted({max(1, round(share * longest)) for share in WINDOW_SHARES})
-    if not len(windows) or not all(isinstance(length, Integral) and length >= 1 for length in windows):
+    if not len(windows) or not all(isinstance(length, Integral) and int(length) >= 1 for length in windows):
         raise InvalidParameterError(f"windows={windows!r}: needed are lengths in time points, whole numbers from 1.")
-    random_state = check_random_state(random_state)
-    offsets = [random_state.randint(max(1, int(STEP * length))) for length in windows]
+    generator = check_random_state(random_state)
+    offsets = [generator.randint(max(1, int(STEP * length))) for length in windows]
 
     plans = [_windows_of(case.shape[1], windows, offsets) for case in cases]
     whole = _log_probabilities(clf, form(cases), columns)
@@ -102,7 +113,7 @@ def importance(clf, X, y=None, *, windows=None, background=None, random_state=0)
 
 def _cases(X):
     """Return the series as a list of float arrays (C, T_i), and a function that gives them the form of X again."""
-    form = list
+    form: Callable = list
     if hasattr(X, "ndim"):
         X = np.asarray(X)
         if X.ndim not in (2, 3):

@@ -3,8 +3,11 @@
 Shape legend: C target classes, K source classes.
 """
 
+from typing import Any, Self
+
 import numpy as np
 
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inspection.cases import fitted_views, name_of
 from v2s_sklearn.inspection.drawing import PALETTE, make_axes, short
 
@@ -43,14 +46,14 @@ class LabelMappingDisplay:
     [18, 18]
     """
 
-    def __init__(self, classes, *, words=None, view_shares=None, layer_shares=None):
+    def __init__(self, classes: Any, *, words: Any = None, view_shares: Any = None, layer_shares: Any = None) -> None:
         self.classes = classes
         self.words = words
         self.view_shares = view_shares
         self.layer_shares = layer_shares
 
     @classmethod
-    def from_estimator(cls, clf, *, ax=None):
+    def from_estimator(cls, clf: BaseV2SClassifier, *, ax: Any = None) -> Self:
         """Draw the mapping of a fitted estimator.
 
         Parameters
@@ -91,7 +94,7 @@ class LabelMappingDisplay:
             start += view.n_features
         return cls(clf.classes_, view_shares=view_shares, layer_shares=layer_shares).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters

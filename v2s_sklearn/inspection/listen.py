@@ -7,6 +7,8 @@ import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
+from v2s_sklearn.annotations import Cases
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.frontend import INT16_FULL_SCALE
 from v2s_sklearn.inspection.cases import one_case, sounding_view
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
@@ -14,7 +16,7 @@ from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 SAMPLE_RATE = 16000
 
 
-def listen(clf, x, path, *, source=None):
+def listen(clf: BaseV2SClassifier, x: Cases, path: str | Path, *, source: str | None = None) -> Path:
     """Write what a source of a fitted estimator hears of one series as a WAV file: 16 kHz, mono, 16 bits.
 
     Several waveforms of a case, of voices and channels, follow one another.

@@ -3,9 +3,13 @@
 Shape legend: C channels, T time points, G waveforms of a case, S waveform samples, F frames, M mel bands.
 """
 
+from typing import Any, Self
+
 import numpy as np
 import torch
 
+from v2s_sklearn.annotations import Cases
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.frontend import LogMel, mel_filter_bank_edges
 from v2s_sklearn.inspection.cases import name_of, one_case, points_of_samples, sounding_view
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, draw_series, legend_outside, make_axes
@@ -87,7 +91,18 @@ class ReprogrammedInputDisplay:
     (16000,)
     """
 
-    def __init__(self, series, theta, waveform, points, log_mel, frame_edges, band_edges, sample_rate=16000, title=""):
+    def __init__(
+        self,
+        series: np.ndarray,
+        theta: np.ndarray,
+        waveform: np.ndarray,
+        points: np.ndarray,
+        log_mel: np.ndarray,
+        frame_edges: np.ndarray,
+        band_edges: np.ndarray,
+        sample_rate: int = 16000,
+        title: str = "",
+    ) -> None:
         self.series = series
         self.theta = theta
         self.waveform = waveform
@@ -99,7 +114,9 @@ class ReprogrammedInputDisplay:
         self.title = title
 
     @classmethod
-    def from_estimator(cls, clf, x, *, source=None, waveform=0, ax=None):
+    def from_estimator(
+        cls, clf: BaseV2SClassifier, x: Cases, *, source: str | None = None, waveform: int = 0, ax: Any = None
+    ) -> Self:
         """Draw one series as a source of a fitted estimator hears it.
 
         Parameters
@@ -139,11 +156,13 @@ class ReprogrammedInputDisplay:
             title += f", voice {voice}{' of the differences' if view.transformation.orders[voice] else ''}: carrier "
             title += f"{carrier:.0f} Hz, deviation {deviation:.0f} Hz, loudness {loudness:.2f} nats"
             theta = theta["additive"]
-        log_mel = log_mel_of(view.acoustic, waveforms[waveform])
+        log_mel, frame_edges, band_edges = log_mel_of(view.acoustic, waveforms[waveform])
         rate = view.acoustic.sample_rate
-        return cls(case, theta, waveforms[waveform], points, *log_mel, sample_rate=rate, title=title).plot(ax=ax)
+        return cls(
+            case, theta, waveforms[waveform], points, log_mel, frame_edges, band_edges, sample_rate=rate, title=title
+        ).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters

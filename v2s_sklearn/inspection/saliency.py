@@ -6,11 +6,14 @@ L layers.
 
 import copy
 from contextlib import ExitStack
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.annotations import Cases
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inspection.cases import choose_view, fitted_views, name_of, on_time_axis, one_case, points_of_samples
 from v2s_sklearn.inspection.drawing import COLORMAP, draw_series, make_axes, short
@@ -19,7 +22,9 @@ from v2s_sklearn.threads import one_thread
 
 
 @one_thread()
-def class_activation_maps(clf, X, y=None, *, n_steps=8):
+def class_activation_maps(
+    clf: BaseV2SClassifier, X: Cases, y: Cases | None = None, *, n_steps: int = 8
+) -> dict[str, np.ndarray]:
     """Return what the activations of each convolution at each time point do for a class.
 
     The series is faded in from the training mean in some steps; at each, the changes of the activations of a layer are
@@ -77,7 +82,7 @@ def class_activation_maps(clf, X, y=None, *, n_steps=8):
     columns = _columns_of(clf, X, y)
     network, convolutions = _with_private_sources(clf.net_.module_)
     baseline = np.broadcast_to(clf.scaler_.training_mean_[:, None], X.shape[1:])
-    maps = {}
+    maps: dict[str, list] = {}
     # No more than a model hears at a time, so that each of its layers is computed once for all of them.
     n_block = min(cases_heard(view.n_waveforms) for view in views)
     for start in range(0, len(X), n_block):
@@ -87,7 +92,7 @@ def class_activation_maps(clf, X, y=None, *, n_steps=8):
         ]
         points = [points_of_samples(view, int(steps[0]["lengths"][0]), X.shape[2]) for view in views]
         found = _conductance(network, convolutions, steps, columns[rows])
-        block = {}
+        block: dict[str, np.ndarray | int] = {}
         for (number, layer, _), frames in found.items():
             name = f"{name_of(views[number])}: {layer}"
             block[name] = block.get(name, 0) + on_time_axis(frames, points[number], X.shape[2])
@@ -141,7 +146,8 @@ def _conductance(network, convolutions, steps, columns):
 
     A layer is computed several times where a source hears contours of several lengths.
     """
-    maps, before = {}, None
+    maps: dict[tuple, np.ndarray | int] = {}
+    before = None
     for step in steps:
         now = _activations_and_gradients(network, convolutions, step, columns)
         if before is not None:
@@ -158,11 +164,12 @@ def _conductance(network, convolutions, steps, columns):
 def _activations_and_gradients(network, convolutions, data, columns):
     """Return what each convolution gives, and the gradient of the classes' log-probabilities with respect to it."""
     device = next(network.parameters()).device
-    outputs = {}
+    outputs: dict[tuple, tuple] = {}
     with ExitStack() as stack, torch.enable_grad():
         for number, name, module, time_axis in convolutions:
 
             def keep(module, inputs, output, number=number, name=name, time_axis=time_axis):
+                """Keep the output of a convolution, each of its calls apart."""
                 times = sum(key[:2] == (number, name) for key in outputs)
                 outputs[number, name, times] = (output, time_axis)
 
@@ -207,13 +214,22 @@ class SaliencyDisplay:
     ['v2sa: conv.0', 'v2sa: conv.3']
     """
 
-    def __init__(self, series, maps, title=""):
+    def __init__(self, series: np.ndarray, maps: dict[str, np.ndarray], title: str = "") -> None:
         self.series = series
         self.maps = maps
         self.title = title
 
     @classmethod
-    def from_estimator(cls, clf, x, y=None, *, source=None, n_steps=8, ax=None):
+    def from_estimator(
+        cls,
+        clf: BaseV2SClassifier,
+        x: Cases,
+        y: Cases | None = None,
+        *,
+        source: str | None = None,
+        n_steps: int = 8,
+        ax: Any = None,
+    ) -> Self:
         """Draw the class activation maps of one series.
 
         Parameters
@@ -251,7 +267,7 @@ class SaliencyDisplay:
         maps = {layer: values[0] for layer, values in maps.items() if source is None or layer.startswith(f"{source}: ")}
         return cls(case, maps, f"what speaks for class {short(label)}").plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters

@@ -1,8 +1,11 @@
 """Loss, accuracy and alignment by epoch."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inspection.drawing import PALETTE, legend_outside, make_axes
 
@@ -41,11 +44,11 @@ class TrainingDisplay:
     3
     """
 
-    def __init__(self, history):
+    def __init__(self, history: Any) -> None:
         self.history = history
 
     @classmethod
-    def from_estimator(cls, clf, *, ax=None):
+    def from_estimator(cls, clf: BaseV2SClassifier, *, ax: Any = None) -> Self:
         """Draw the training of a fitted estimator.
 
         Parameters
@@ -76,7 +79,7 @@ class TrainingDisplay:
         names = [f"{part}_{metric}" for metric in METRICS for part in PARTS if f"{part}_{metric}" in epochs[-1]]
         return cls({name: epochs[:, name] for name in names}).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters
@@ -91,9 +94,8 @@ class TrainingDisplay:
                 values = self.history.get(f"{part}_{metric}")
                 if values is not None:
                     epochs = np.arange(1, len(values) + 1)
-                    marker = marker if len(epochs) <= 30 else None
-                    colour = PALETTE[(0, 5)[index]]
-                    one.plot(epochs, values, line, color=colour, marker=marker, markersize=3.5, label=label)
+                    look = {"color": PALETTE[(0, 5)[index]], "marker": marker if len(epochs) <= 30 else None}
+                    one.plot(epochs, values, line, markersize=3.5, label=label, **look)
             one.set(xlabel="epoch", ylabel=METRICS[metric])
             one.xaxis.get_major_locator().set_params(integer=True)
         if any(name.startswith("valid") for name in self.history):

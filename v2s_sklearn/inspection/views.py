@@ -3,9 +3,13 @@
 Shape legend: C channels, T time points, G waveforms of a case, S waveform samples, D embedding values of a view.
 """
 
+from typing import Any, Self
+
 import numpy as np
 import torch
 
+from v2s_sklearn.annotations import Cases
+from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.embeddings import STANDARDISED_LIMIT
 from v2s_sklearn.inspection.cases import fitted_views, name_of, one_case
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, class_colours, make_axes, short
@@ -51,14 +55,14 @@ class ViewsDisplay:
     ['v2sa: modulation', 'v2st: modulation', 'wav2vec: playback', 'v2sc: contour']
     """
 
-    def __init__(self, heard, said, unit, title=""):
+    def __init__(self, heard: Any, said: Any, unit: str, title: str = "") -> None:
         self.heard = heard
         self.said = said
         self.unit = unit
         self.title = title
 
     @classmethod
-    def from_estimator(cls, clf, x, *, ax=None):
+    def from_estimator(cls, clf: BaseV2SClassifier, x: Cases, *, ax: Any = None) -> Self:
         """Draw what the views of a fitted estimator hear of one series, and what they say.
 
         Parameters
@@ -92,7 +96,7 @@ class ViewsDisplay:
             f"all views together: class {short(clf.classes_[best])}, probability {probabilities[best]:.2f}",
         ).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw; return self.
 
         Parameters

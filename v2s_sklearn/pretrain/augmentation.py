@@ -63,6 +63,7 @@ class Augmentation:
         n, n_frames, n_mels = x.shape
 
         def uniform(low, high, *shape):
+            """Return uniform random numbers in a range, with a row a clip."""
             return low + (high - low) * torch.rand(n, *shape, generator=generator)
 
         grid = torch.zeros(n, 2, 3)
@@ -135,6 +136,7 @@ class WaveformAugmentation:
         n, n_samples = x.shape
 
         def uniform(low, high):
+            """Return uniform random numbers in a range, with a row a clip."""
             return low + (high - low) * torch.rand(n, 1, generator=generator)
 
         rate = 1 + uniform(-self.speed, self.speed)

@@ -170,6 +170,7 @@ def noise_corpus(n_images, n_clips, shape, n_samples, n_words, seed):
     smoothing = smoothing / smoothing.square().sum(0).sqrt()
 
     def noise_images(n):
+        """Return smooth random images, (n, F, M)."""
         noise = coloured_noise(n * n_mels, n_frames, generator).unflatten(0, (n, n_mels))
         return noise.transpose(1, 2) @ smoothing
 

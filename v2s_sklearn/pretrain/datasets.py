@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.digests import digest_of_tensors
+from v2s_sklearn.acoustic.storage import naming_file
 from v2s_sklearn.frontend import INT16_FULL_SCALE, LogMel
 from v2s_sklearn.pretrain.data import cut_to_windows, extract_features, read_clips, read_images
 from v2s_sklearn.pretrain.inversion import invert_log_mel
@@ -142,7 +143,7 @@ def inverted(features, log_mel, work_dir, batch_size=64):
     if not path.exists():
         work_dir.mkdir(parents=True, exist_ok=True)
         partial, n_bytes = path.with_suffix(".partial"), batch_size * N_SAMPLES * 2
-        with open(partial, "ab") as file:
+        with naming_file(partial), open(partial, "ab") as file:
             n_done = file.tell() // n_bytes
             file.truncate(n_done * n_bytes)
             for start in range(n_done * batch_size, len(features), batch_size):
@@ -167,13 +168,14 @@ def _windows_of(clips, words, max_windows):
     return windows, words, clip_index
 
 
-def _read_raw(name, max_windows, validation_every):
+def _read_raw(name, max_windows, validation_every) -> tuple[Callable, Callable]:
     """Return functions that read a raw data set for training, and its test set.
 
     Each ``validation_every``-th clip of the training part is for validation.
     """
 
     def read(folder, model, work_dir=None):
+        """Return the training and validation splits of windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         train = np.flatnonzero(np.array(splits) == "train")
         windows, clip_index = cut_to_windows([clips[i] for i in train], N_SAMPLES, max_windows)
@@ -182,6 +184,7 @@ def _read_raw(name, max_windows, validation_every):
         return make_splits(extract_features(model.frontend, windows), words, splits)
 
     def read_test(folder):
+        """Return the test windows of the clips."""
         clips, words, splits = read_clips(folder, name, SAMPLE_RATE)
         test = np.flatnonzero(np.array(splits) == "test")
         return TestSet(*_windows_of([clips[i] for i in test], [words[i] for i in test], max_windows))

@@ -126,6 +126,7 @@ def variant_episodes(corpus, n_episodes, n_points, generator):
     per_class, per_case = (n_episodes, N_CLASSES, 1), (n_episodes, N_CASES, 1)
 
     def of_class(values):
+        """Return values of each class, repeated for its cases: (E, N_CLASSES, ...) to (E, N_CASES, ...)."""
         return values.repeat_interleave(N_PER_CLASS, 1)
 
     moves = torch.rand((n_episodes, 1, 1), generator=generator) < 0.3

@@ -38,6 +38,7 @@ def overlap_add(frames, window, hop_length):
     n_samples = (n_frames - 1) * hop_length + win_length
 
     def add(values):
+        """Return the sum of overlapping frames: (B, F, W) to (B, S)."""
         folded = torch.nn.functional.fold(
             values.transpose(1, 2), (1, n_samples), kernel_size=(1, win_length), stride=(1, hop_length)
         )
@@ -72,6 +73,7 @@ def griffin_lim(frontend, amplitudes, generator, n_iterations=16, momentum=0.99)
     spectrum, previous = phases, torch.zeros_like(phases)
 
     def to_waveform(spectrum):
+        """Return the waveform of a spectrum, (B, S)."""
         missing = frontend.n_fft // 2 + 1 - frontend.n_bins
         spectrum = torch.nn.functional.pad(torch.view_as_real(spectrum), (0, 0, 0, missing))
         frames = torch.fft.irfft(torch.view_as_complex(spectrum), frontend.n_fft)[..., : frontend.win_length]

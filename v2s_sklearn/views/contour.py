@@ -10,9 +10,10 @@ from torch import nn
 
 from v2s_sklearn.acoustic.contour import stretch as shorten
 from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.tables import power_of_two
 from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, stretch
+from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, spread, stretch
 
 N_MIXTURES = 64
 
@@ -46,7 +47,7 @@ class ContourReprogram(ArrayModule):
     def __init__(self, max_sounded=4, seed=0):
         super().__init__()
         self.max_sounded, self.seed = max_sounded, seed
-        self.lengths = self.LENGTHS[:1]
+        self.lengths: tuple[int, ...] = self.LENGTHS[:1]
         self.theta = nn.Parameter(torch.zeros(self.lengths[-1]))
         self.register_buffer("mixture", None)
         self.register_buffer("mean", torch.zeros(1, 1))
@@ -64,8 +65,10 @@ class ContourReprogram(ArrayModule):
         weights = np.ones(len(series)) if sample_weight is None else sample_weight
         weights = torch.as_tensor(weights / np.sum(weights)).to(device)[:, None, None]
         self.mean = (weights * stretched.mean(2, keepdim=True)).sum(0).float()
-        scale = (weights * (stretched - self.mean).square().mean(2, keepdim=True)).sum(0).sqrt().float()
-        self.scale = torch.where(scale < 1e-6 * (1 + self.mean.abs()), torch.ones_like(scale), scale)
+        largest = stretched.abs().amax((0, 2)).unsqueeze(1).cpu().numpy()
+        unit = torch.from_numpy(power_of_two(largest)).to(stretched)  # whose squares are numbers of single precision
+        scale = (weights * ((stretched - self.mean) / unit).square().mean(2, keepdim=True)).sum(0).sqrt() * unit
+        self.scale = torch.from_numpy(spread(scale.cpu().numpy(), largest)).float().to(device)
         return self
 
     def _stretched(self, series, lengths):

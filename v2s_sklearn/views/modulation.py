@@ -6,6 +6,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples, V voices.
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, stretch
+from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, spread, stretch
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Voice:
     order: int = 0
 
     def __post_init__(self):
-        ranges = {
+        ranges: dict[str, tuple[Any, float, float]] = {
             "carrier": (Real, -1e6, 1e6),
             "deviation": (Real, -1e6, 1e6),
             "loudness": (Real, -5, 5),
@@ -72,9 +73,9 @@ DEFAULT_VOICES = (
 
 
 def difference_scale(series, lengths, sample_weight=None):
-    """Return the weighted standard deviation of the first differences of each channel, (C,); 1 where there are none.
+    """Return the weighted standard deviation of the first differences of each channel, (C,), in the unit of the series.
 
-    Arrays (N, C, T), (N,) and (N,).
+    See `spread`; 1 where there are none. Arrays (N, C, T), (N,) and (N,).
     """
     differences = np.diff(series.astype(np.float64), axis=2)
     inside = np.arange(1, series.shape[2]) < lengths[:, None]
@@ -85,7 +86,7 @@ def difference_scale(series, lengths, sample_weight=None):
         return np.ones(differences.shape[1])
     mean = (weights * differences).sum(axis=(0, 2)) / total
     scale = np.sqrt((weights * (differences - mean[:, None]) ** 2).sum(axis=(0, 2)) / total)
-    return np.where(scale < 1e-6, 1.0, scale)
+    return spread(scale, np.abs(series).max(axis=(0, 2)))
 
 
 def first_differences(series, scale):
@@ -131,6 +132,8 @@ class ModulationReprogram(ArrayModule):
         Standard deviation of the first differences of each sounded channel, which voices of order 1 are divided by.
     """
 
+    difference_scale: torch.Tensor
+    mixture: torch.Tensor | None
     FREQUENCY_UNIT = 1000.0
     FREQUENCY_RANGE = (50.0, 3950.0)
 
@@ -236,7 +239,9 @@ class ModulationView(View):
 
     def __init__(self, acoustic, *, voices=DEFAULT_VOICES, **options):
         acoustic = acoustic.at_half_rate()  # voices lie below 4 kHz
-        super().__init__(acoustic, ModulationReprogram(*acoustic.window, check_voices(voices), **options))
+        super().__init__(
+            acoustic, ModulationReprogram(acoustic.n_samples, acoustic.sample_rate, check_voices(voices), **options)
+        )
 
     def blocks(self):
         """Return all voices together and each apart, each a view to the mapping."""

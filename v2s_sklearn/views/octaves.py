@@ -50,6 +50,9 @@ class OctavePooling(ArrayModule):
         From `fit_octaves`.
     """
 
+    kernels: torch.Tensor
+    levels: torch.Tensor
+
     def __init__(self, kernels, levels):
         super().__init__()
         self.register_buffer("kernels", torch.from_numpy(kernels))

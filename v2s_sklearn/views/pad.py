@@ -104,8 +104,8 @@ class PadView(View):
         """Note in which frames of the spectrogram the training series sound; see `View.fit`."""
         super().fit(series, lengths, sample_weight)
         if has_linear_spectrum(self.acoustic.frontend):
-            inputs = self._tensors(series, lengths)
-            self.frames = heard_frames(self.transformation, *inputs, self.acoustic.frontend)
+            series, lengths = self._tensors(series, lengths)
+            self.frames = heard_frames(self.transformation, series, lengths, self.acoustic.frontend)
         return self
 
     def precompute(self, series, lengths):
@@ -113,7 +113,8 @@ class PadView(View):
         frontend = self.acoustic.frontend
         if self.frames is None or spectra_bytes(len(series), self.frames, frontend) > MAX_SPECTRA_BYTES:
             return {}
-        spectra = data_spectra(self.transformation, *self._tensors(series, lengths), self.frames, frontend)
+        series, lengths = self._tensors(series, lengths)
+        spectra = data_spectra(self.transformation, series, lengths, self.frames, frontend)
         return {"spectra": spectra.cpu().numpy()}
 
     def differentiable_logits(self, series, lengths, spectra=None):
@@ -121,8 +122,8 @@ class PadView(View):
         if self.frames is None:
             return super().differentiable_logits(series, lengths)
         acoustic = self.acoustic
-        inputs = self._tensors(series, lengths)
-        features = padded_features(self.transformation, *inputs, acoustic.frontend, self.frames, spectra)
+        series, lengths = self._tensors(series, lengths)
+        features = padded_features(self.transformation, series, lengths, acoustic.frontend, self.frames, spectra)
         return acoustic.classify(features)
 
     @torch.no_grad()

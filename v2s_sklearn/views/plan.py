@@ -2,20 +2,28 @@
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.contour import ContourView
 from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView
 from v2s_sklearn.views.pad import PadView
 from v2s_sklearn.views.playback import PlaybackView
+from v2s_sklearn.views.view import View
 
 # What is heard by default. Chosen on training splits, see benchmarks/NOTES.md.
 DEFAULT_SOURCES = ("v2sa", "v2st", "wav2vec", "v2sc")
 # With reprogramming="auto" a source is heard through the first that can.
-VIEWS = {"contour": ContourView, "playback": PlaybackView, "modulation": ModulationView, "pad": PadView}
+VIEWS: dict[str, type[View]] = {
+    "contour": ContourView,
+    "playback": PlaybackView,
+    "modulation": ModulationView,
+    "pad": PadView,
+}
 # Beside a source that series are played back to, more voices added nothing; of one, that of differences is best.
 VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[1:2]
 # Playback hears all channels. Random mixtures of them that the others hear beside it; more added nothing.
-SOUNDED_BESIDE_PLAYBACK = {ModulationView: 1, ContourView: 2}
+SOUNDED_BESIDE_PLAYBACK: dict[type[View], int] = {ModulationView: 1, ContourView: 2}
 
 
 def choose_kind(acoustic, reprogramming, learned_mapping):
@@ -90,7 +98,8 @@ def plan_views(
     if voices is None:
         voices = VOICES_BESIDE_PLAYBACK if beside_playback else DEFAULT_VOICES
     options["voices"] = voices
-    views, shared = [], {}
+    views: list[View] = []
+    shared: dict[tuple, nn.Module] = {}
     for kind, acoustic in zip(kinds, acoustics, strict=True):
         chosen = {name: options[name] for name in kind.options if name in options}
         if beside_playback and kind in SOUNDED_BESIDE_PLAYBACK:

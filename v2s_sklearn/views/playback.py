@@ -68,6 +68,7 @@ class PlaybackView(View):
         Of the mixtures of the filters.
     """
 
+    pooling: OctavePooling
     options = ("seed",)
     needs = "mapping='ridge' and a source with filters on the raw waveform, like 'wav2vec'"
     names_words = False
@@ -79,7 +80,7 @@ class PlaybackView(View):
     def __init__(self, acoustic, *, seed=0):
         super().__init__(acoustic, PlaybackReprogram())
         self.seed = seed
-        self.pooling = None
+        self.register_module("pooling", None)  # until fit
 
     @classmethod
     def hears_with(cls, acoustic, learned_mapping):

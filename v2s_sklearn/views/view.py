@@ -41,7 +41,7 @@ class View(ArrayModule):
     """
 
     #: Keyword arguments of the constructor that `plan_views` passes on.
-    options = ()
+    options: tuple[str, ...] = ()
     #: What it needs of mapping and source, for the error where it has not got it.
     needs = "nothing"
     #: Whether the source hears waveforms whole and names its classes, so that `source_logits` means something.

@@ -16,6 +16,16 @@ def rows_by_length(lengths):
         yield length, torch.nonzero(lengths == length).squeeze(1)
 
 
+def spread(scale, largest):
+    """Return what the values of a channel are divided by: their standard deviation ``scale``, in any unit.
+
+    The largest value where that is no more than the rounding of single precision, 1 where all values are zero. Arrays
+    of one shape.
+    """
+    scale, largest = np.asarray(scale, dtype=np.float64), np.asarray(largest, dtype=np.float64)
+    return np.where(scale > np.finfo(np.float32).eps * largest, scale, np.where(largest > 0, largest, 1.0))
+
+
 def stretch(series, lengths, n_samples):
     """Return each series interpolated linearly to ``n_samples`` points: (B, C, T), (B,) to (B, C, S).
 

@@ -1,0 +1,124 @@
+"""Sphinx's configuration: ``make docs`` builds docs/_build/html without a network."""
+
+import re
+import sys
+import warnings
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+# What runs in place of a released package: the package and the scripts of this checkout.
+sys.path.insert(0, str(FOLDER.parent))
+
+from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
+
+from v2s_sklearn import __version__  # noqa: E402
+
+project = "v2s-sklearn"
+author = "v2s-sklearn contributors"
+copyright = author
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "examples", "gallery/*.py", "gallery/*.ipynb"]
+templates_path = ["_templates"]
+
+# Markdown; headings are targets by the names that GitHub gives them.
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+# Docstrings
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+# Pages
+html_theme = "pydata_sphinx_theme"
+html_title = f"v2s-sklearn {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "v2s-sklearn"},
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
+    "show_toc_level": 2,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "article_header_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {"index": [], "api/index": []}
+
+# Examples, in the order in which they are read; each is run once, and again when it changes.
+EXAMPLES = [
+    "demo.py",
+    "grid_search.py",
+    "beside_aeon.py",
+    "few_labels.py",
+    "multivariate.py",
+    "hearing.py",
+    "importance.py",
+    "paper_mode.py",
+    "ranking_sources.py",
+    "own_acoustic_model.py",
+    "hugging_face.py",
+    "saving_and_onnx.py",
+]
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": ExplicitOrder(EXAMPLES),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "capture_repr": ("_repr_html_",),
+    "image_scrapers": ("matplotlib",),
+    "write_computation_times": False,
+    "remove_config_comments": True,
+}
+
+# Files of the repository that are pages of the site: pages that refer to the file lead to the page.
+PAGES = {
+    "benchmarks/NOTES.md": "/results/notes.md",
+    "CHANGELOG.md": "/project/changelog.md",
+    "CONTRIBUTING.md": "/project/contributing.md",
+    "SECURITY.md": "/project/security.md",
+}
+
+
+def lead_to_pages(text):
+    """Return the text of a page as the site shows it: links to files of the repository lead to their pages."""
+    for file, page in PAGES.items():
+        text = re.sub(rf"\]\((?:\.\./)*{re.escape(file)}", f"]({page}", text)
+    # The empty line that ends the last output of a doctest.
+    return re.sub(r"(```python\n(?:(?!```).)*?)\n+```", r"\1\n```", text, flags=re.DOTALL)
+
+
+def _source_read(app, docname, source):
+    source[0] = lead_to_pages(source[0])
+
+
+def _include_read(app, path, docname, source):
+    source[0] = lead_to_pages(source[0])
+
+
+def setup(app):
+    """Connect what this file adds to Sphinx."""
+    app.connect("source-read", _source_read)
+    app.connect("include-read", _include_read)
+
+
+# Of the libraries that examples call; what the package itself says stays.
+warnings.filterwarnings("ignore", module="torch|skorch|aeon|numba")

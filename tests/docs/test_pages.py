@@ -1,0 +1,75 @@
+"""What the pages of the site say of the repository is so."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def literals():
+    """Return every text in the package's source, parts between placeholders apart, in one string."""
+    found = []
+    for path in (ROOT / "v2s_sklearn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\0".join(found)
+
+
+def test_troubleshooting_explains_messages_that_the_package_has():
+    page = (DOCS / "guide" / "troubleshooting.md").read_text()
+    messages = re.findall(r"^\*\*`(.+)`\*\*$", page, flags=re.M)
+    assert len(messages) > 30
+    messages.remove("features, but")  # scikit-learn's
+    texts = literals()
+    missing = [message for message in messages for part in message.split("...") if part.strip() not in texts]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("page", "files"),
+    [
+        ("results/model_cards.md", sorted((ROOT / "v2s_sklearn" / "acoustic" / "weights").glob("*.md"))),
+        ("results/notes.md", [ROOT / "benchmarks" / "NOTES.md"]),
+        ("project/changelog.md", [ROOT / "CHANGELOG.md"]),
+        ("project/contributing.md", [ROOT / "CONTRIBUTING.md"]),
+        ("project/security.md", [ROOT / "SECURITY.md"]),
+    ],
+)
+def test_pages_include_the_files_of_the_repository(page, files):
+    path = DOCS / page
+    included = re.findall(r"^```\{include\} (\S+)$", path.read_text(), flags=re.M)
+    assert sorted((path.parent / file).resolve() for file in included) == files
+
+
+@pytest.mark.parametrize("module", ["", ".alignment", ".errors", ".inspection", ".views"])
+def test_the_reference_has_every_public_name(module):
+    reference = (DOCS / "api" / "index.rst").read_text().split()
+    module = importlib.import_module(f"v2s_sklearn{module}")
+    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    assert [name for name in public if callable(getattr(module, name)) and name not in reference] == []
+
+
+def test_every_example_has_its_place_in_the_gallery():
+    (order,) = [
+        ast.literal_eval(node.value)
+        for node in ast.parse((DOCS / "conf.py").read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
+    ]
+    assert sorted(order) == sorted(path.name for path in (DOCS / "examples").glob("*.py"))
+
+
+def test_every_function_says_what_it_does():
+    silent = []
+    for path in (ROOT / "v2s_sklearn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                setter = any(isinstance(line, ast.Attribute) and line.attr == "setter" for line in node.decorator_list)
+                if not setter and not ast.get_docstring(node):
+                    silent.append(f"{path.name}: {node.name}")
+    assert not silent

@@ -1,15 +1,13 @@
-import hashlib
-import json
-import math
+"""Checkpoints of transformers as acoustic models, beside transformers itself."""
+
 import pickle
 import random
-import sys
 
-import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
 import transformers
+from hub_checkpoints import CONFIGS, EXTRACTORS, LABELS, STANDARDISING, digest_of, make_sounds, noise
 from huggingface_hub import utils as hub
 from safetensors.torch import load_file, save_file
 from sklearn.base import clone
@@ -17,57 +15,11 @@ from transformers.utils import logging
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.acoustic import registry
-from v2s_sklearn.acoustic.digests import sha256_of
 from v2s_sklearn.acoustic.huggingface import load_huggingface
-from v2s_sklearn.acoustic.huggingface_frontends import make_frontend
 from v2s_sklearn.errors import (
-    AcousticModelNotFoundError,
     InvalidParameterError,
-    MissingDependencyError,
-    WeightsError,
 )
 
-LABELS = dict(enumerate(["yes", "no", "up", "down", "left", "right"]))
-LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-# One second is 4000 samples, and a frame 80.
-WAV2VEC = LAYERS | {
-    "classifier_proj_size": 8,
-    "conv_dim": (16, 16, 16),
-    "conv_kernel": (10, 8, 4),
-    "conv_stride": (5, 4, 4),
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 2,
-}
-CONFIGS = {
-    "wav2vec2": transformers.Wav2Vec2Config(**WAV2VEC, do_stable_layer_norm=True, feat_extract_norm="layer"),
-    "hubert": transformers.HubertConfig(**WAV2VEC, use_weighted_layer_sum=True),
-    "wavlm": transformers.WavLMConfig(**WAV2VEC),
-    "sew": transformers.SEWConfig(**WAV2VEC),
-    "sew-d": transformers.SEWDConfig(**WAV2VEC),
-    "unispeech": transformers.UniSpeechConfig(**WAV2VEC),
-    "unispeech-sat": transformers.UniSpeechSatConfig(**WAV2VEC),
-    "data2vec-audio": transformers.Data2VecAudioConfig(**WAV2VEC),
-    "wav2vec2-conformer": transformers.Wav2Vec2ConformerConfig(**WAV2VEC),
-    "ast": transformers.ASTConfig(
-        **LAYERS, patch_size=8, frequency_stride=6, time_stride=5, max_length=24, num_mel_bins=16
-    ),
-    "whisper": transformers.WhisperConfig(
-        d_model=16,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_layers=1,
-        num_mel_bins=16,
-        max_source_positions=50,
-        classifier_proj_size=8,
-    ),
-}
-EXTRACTORS = {
-    "ast": transformers.ASTFeatureExtractor(num_mel_bins=16, max_length=24),
-    "whisper": transformers.WhisperFeatureExtractor(feature_size=16, chunk_length=1),
-    "hubert": transformers.Wav2Vec2FeatureExtractor(sampling_rate=4000, do_normalize=False),
-}
-STANDARDISING = transformers.Wav2Vec2FeatureExtractor(sampling_rate=4000, return_attention_mask=True)
 pytestmark = [
     # Of the extractors of transformers, and of its WavLM where it is given a mask.
     pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values"),
@@ -76,117 +28,10 @@ pytestmark = [
 MAIN_MODELS = ["ast", "wav2vec2", "hubert", "wavlm", "whisper"]
 
 
-def make_network(name):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = CONFIGS[name]
-        config.id2label, config.initializer_range = LABELS, 0.2
-        network = transformers.AutoModelForAudioClassification.from_config(config)
-        # Biases and the weights that start constant would leave the logits hardly dependent on the input.
-        for parameter in network.parameters():
-            parameter.data += 0.1 * torch.randn(parameter.shape)
-    return network.eval()
-
-
-def save_checkpoint(name, folder, **options):
-    make_network(name).save_pretrained(folder, **options)
-    EXTRACTORS.get(name, STANDARDISING).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    return {name: save_checkpoint(name, tmp_path_factory.mktemp(name)) for name in CONFIGS}
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    return save_checkpoint("wav2vec2", tmp_path / "checkpoint")
-
-
 @pytest.fixture
 def italy_few(italy):
     X_train, y_train, X_test, _ = italy
     return X_train[:36], y_train[:36], X_test[:20]
-
-
-def digest_of(folder):
-    """Return the checksum of all files of a checkpoint, the weights last."""
-    names = ["config.json", "preprocessor_config.json"]
-    names += sorted(path.name for path in folder.glob("*.safetensors"))
-    return hashlib.sha256("".join(sha256_of(folder / name) for name in names).encode()).hexdigest()
-
-
-def noise(*shape, seed=0):
-    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def make_sounds(n_samples):
-    """Noise; a tone, whose spectrum spans many decades; a loud chirp with an offset; a click in silence."""
-    time = torch.arange(n_samples) / 16000
-    click = torch.zeros(n_samples)
-    click[n_samples // 2] = 0.5
-    tone = 0.1 * torch.sin(2 * math.pi * 1500 * time)
-    chirp = 0.3 + 0.6 * torch.sin(2 * math.pi * (200 + 2000 * time) * time)
-    return torch.stack([noise(n_samples), tone, chirp, click])
-
-
-def extract(extractor, waveforms):
-    """Return what the extractor of transformers gives: (B, S) to (B, F, M) or (B, S)."""
-    features = extractor(list(waveforms.numpy()), sampling_rate=extractor.sampling_rate, return_tensors="pt")
-    if "input_features" in features:
-        return features["input_features"].transpose(1, 2)
-    return features["input_values"]
-
-
-# Extractor, its settings, configuration of a model, its settings, samples.
-AST = transformers.ASTFeatureExtractor, transformers.ASTConfig
-WAV2VEC_2 = transformers.Wav2Vec2FeatureExtractor, transformers.Wav2Vec2Config
-WHISPER = transformers.WhisperFeatureExtractor, transformers.WhisperConfig
-FULL_SIZE = {
-    "AST, AudioSet": (AST, {}, {}, 164080),
-    "AST, 1 s in a longer window": (AST, {"max_length": 128, "mean": -6.8, "std": 5.5}, {"max_length": 128}, 16000),
-    "AST, not normalised": (AST, {"max_length": 128, "do_normalize": False}, {"max_length": 128}, 20720),
-    "wav2vec 2.0": (WAV2VEC_2, {}, {}, 16000),
-    "wav2vec 2.0, raw": (WAV2VEC_2, {"do_normalize": False}, {}, 16000),
-    "Whisper": (WHISPER, {}, {}, 480000),
-    "Whisper large, 1 s": (WHISPER, {"feature_size": 128}, {"num_mel_bins": 128}, 16000),
-}
-
-
-def make_full_size(case):
-    (extractor, config), settings, model_settings, n_samples = FULL_SIZE[case]
-    extractor = extractor(**settings)
-    return extractor, make_frontend(extractor, config(**model_settings)), n_samples
-
-
-@pytest.mark.parametrize("case", FULL_SIZE)
-def test_front_ends_give_what_the_extractors_give(case):
-    extractor, frontend, n_samples = make_full_size(case)
-    assert frontend.shortest <= n_samples <= frontend.longest
-    sounds = make_sounds(n_samples)
-    expected = extract(extractor, sounds)
-    assert expected.std() > 0.01
-    torch.testing.assert_close(frontend(sounds), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_equal_lengths_need_no_padding():
-    extractor = transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True)
-    sounds = make_sounds(400)  # few enough to tell a variance over S from one over S - 1
-    padded = extractor(list(sounds.numpy()), sampling_rate=16000, padding=True, return_tensors="pt")
-    assert padded["attention_mask"].all()
-    frontend = make_frontend(extractor, transformers.Wav2Vec2Config())
-    torch.testing.assert_close(frontend(sounds), padded["input_values"], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("case", FULL_SIZE)
-def test_gradients_flow_through_the_front_ends(case):
-    _, frontend, _ = make_full_size(case)
-    waveforms = torch.stack([noise(16000), torch.zeros(16000)]).requires_grad_()
-    features = frontend(waveforms)
-    (features * noise(*features.shape, seed=1)).sum().backward()
-    assert torch.isfinite(waveforms.grad).all()
-    assert (waveforms.grad[0] != 0).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -376,163 +221,3 @@ def test_a_trainable_copy_is_pickled_with_its_weights(checkpoints):
     copied = pickle.loads(pickle.dumps(twin))
     assert all(parameter.requires_grad for parameter in copied.parameters())
     torch.testing.assert_close(copied(noise(2, 4000)), model(noise(2, 4000)) + 1)
-
-
-def test_checkpoints_in_several_files(checkpoints, tmp_path):
-    folder = save_checkpoint("wav2vec2", tmp_path / "sharded", max_shard_size="20KB")
-    files = sorted(folder.glob("model-*.safetensors"))
-    assert len(files) > 1
-    model, digest = load_huggingface(str(folder))
-    assert digest == digest_of(folder)
-    waveforms = noise(2, 4000)
-    torch.testing.assert_close(model(waveforms), load_acoustic_model(f"hf:{checkpoints['wav2vec2']}")(waveforms))
-    files[-1].write_bytes(b"")
-    with pytest.raises(WeightsError, match=f"{files[-1].name} cannot be read as safetensors"):
-        load_huggingface(str(folder))
-    files[-1].unlink()
-    with pytest.raises(WeightsError, match=f"has no {files[-1].name}"):
-        load_huggingface(str(folder))
-
-
-def test_older_names_and_half_precision(checkpoints, checkpoint):
-    # The weight normalisation of most checkpoints of the hub has names of older versions of torch.
-    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
-    weights = {}
-    for name, tensor in load_file(checkpoint / "model.safetensors").items():
-        for new, other in old.items():
-            name = name.replace(new, other)
-        weights[name] = tensor.half()
-    assert sum(name.endswith(("weight_g", "weight_v")) for name in weights) == 2
-    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
-    config = json.loads((checkpoint / "config.json").read_text()) | {"dtype": "float16"}
-    (checkpoint / "config.json").write_text(json.dumps(config | {"attn_implementation": "flash_attention_2"}))
-    model, _ = load_huggingface(str(checkpoint))
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    waveforms = noise(2, 4000)
-    expected = load_acoustic_model(f"hf:{checkpoints['wav2vec2']}")(waveforms)
-    torch.testing.assert_close(model(waveforms), expected, rtol=0.02, atol=0.02)
-
-
-@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
-def test_a_missing_file_is_named(file, checkpoint):
-    (checkpoint / file).unlink()
-    with pytest.raises(WeightsError, match=f"has no {file}"):
-        load_acoustic_model(f"hf:{checkpoint}")
-
-
-def test_pickled_weights_are_refused(checkpoint):
-    weights = load_file(checkpoint / "model.safetensors")
-    (checkpoint / "model.safetensors").unlink()
-    torch.save(weights, checkpoint / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match=r"never from a pickle.*save_pretrained\(folder, safe_serialization=True\)"):
-        load_huggingface(str(checkpoint))
-
-
-def test_damaged_weights_are_refused(checkpoint):
-    path = checkpoint / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match="model.safetensors cannot be read as safetensors"):
-        load_huggingface(str(checkpoint))
-
-
-def test_a_model_without_a_head_is_refused(checkpoint):
-    make_network("wav2vec2").base_model.save_pretrained(checkpoint)
-    with pytest.raises(WeightsError, match="has no weights for classifier.bias, .* not a base model"):
-        load_huggingface(str(checkpoint))
-
-
-def test_mismatched_weights_are_refused(checkpoint):
-    weights = load_file(checkpoint / "model.safetensors")
-    weights["classifier.bias"] = torch.zeros(3)
-    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
-    with pytest.raises(WeightsError, match="has weights of another shape for classifier.bias"):
-        load_huggingface(str(checkpoint))
-
-
-def test_a_mask_of_training_may_be_missing(checkpoint):
-    weights = load_file(checkpoint / "model.safetensors")
-    del weights["wav2vec2.masked_spec_embed"]
-    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
-    assert load_huggingface(str(checkpoint))[0].n_classes == 6
-
-
-def test_other_extractors_are_refused(checkpoint):
-    transformers.SeamlessM4TFeatureExtractor().save_pretrained(checkpoint)
-    with pytest.raises(WeightsError, match="is SeamlessM4TFeatureExtractor.*Supported.*: ASTFeatureExtractor, "):
-        load_huggingface(str(checkpoint))
-
-
-def test_an_extractor_of_another_size_is_refused(tmp_path):
-    folder = save_checkpoint("ast", tmp_path / "ast")
-    transformers.ASTFeatureExtractor(num_mel_bins=16, max_length=30).save_pretrained(folder)
-    with pytest.raises(WeightsError, match=r"gives \(frames, mel bands\) \(30, 16\), but .* takes \(24, 16\)"):
-        load_huggingface(str(folder))
-
-
-def test_other_models_are_refused(checkpoint):
-    transformers.BertConfig().save_pretrained(checkpoint)
-    with pytest.raises(WeightsError, match="is a bert model. Supported are .* wav2vec2"):
-        load_huggingface(str(checkpoint))
-
-
-def test_code_of_a_checkpoint_is_not_run(checkpoint):
-    config = json.loads((checkpoint / "config.json").read_text())
-    config |= {"model_type": "custom", "auto_map": {"AutoConfig": "custom.Config"}}
-    (checkpoint / "config.json").write_text(json.dumps(config))
-    (checkpoint / "custom.py").write_text("raise SystemExit('this was run')")
-    with pytest.raises(WeightsError, match="could not be loaded"):
-        load_huggingface(str(checkpoint))
-
-
-def test_other_weights_files_are_not_read(checkpoint):
-    # A configuration can name a file, whose checksum would not be the one that was taken.
-    config = json.loads((checkpoint / "config.json").read_text()) | {"transformers_weights": "other.safetensors"}
-    (checkpoint / "config.json").write_text(json.dumps(config))
-    expected = load_file(checkpoint / "model.safetensors")
-    save_file(
-        {name: 2 * tensor for name, tensor in expected.items()}, checkpoint / "other.safetensors", {"format": "pt"}
-    )
-    model, _ = load_huggingface(str(checkpoint))
-    assert torch.equal(model.network.classifier.weight, expected["classifier.weight"])
-
-
-@pytest.fixture
-def hub_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(registry, "_LOADED", {})
-    return tmp_path / "hub" / "models--owner--name"
-
-
-def test_a_checkpoint_in_the_cache_of_the_hub(hub_cache, checkpoints):
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    snapshot = save_checkpoint("wavlm", hub_cache / "snapshots" / commit)
-    for branch in ("main", "v1"):
-        path = hub_cache / "refs" / branch
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(commit)
-    expected = load_acoustic_model(f"hf:{checkpoints['wavlm']}")(noise(2, 4000))
-    for reference in ("owner/name", "owner/name@v1", f"owner/name@{commit}"):
-        model = load_acoustic_model(f"hf:{reference}")
-        assert model.source == (f"hf:{reference}", digest_of(snapshot))
-        torch.testing.assert_close(model(noise(2, 4000)), expected)
-        assert pickle.loads(pickle.dumps(model)) is model
-    with pytest.raises(AcousticModelNotFoundError, match=r"hf download owner/name --revision v2`"):
-        load_acoustic_model("hf:owner/name@v2")
-    (snapshot / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="'owner/name' has no model.safetensors"):
-        load_huggingface("owner/name")
-
-
-def test_what_is_not_found_is_explained(hub_cache, tmp_path):
-    with pytest.raises(AcousticModelNotFoundError, match=r"`hf download owner/name`.*HF_HUB_OFFLINE=1.*local folder"):
-        load_acoustic_model("hf:owner/name")
-    for reference in (str(tmp_path / "missing"), "./missing", "a model"):
-        with pytest.raises(AcousticModelNotFoundError, match="is neither a folder nor the id of a model"):
-            load_acoustic_model(f"hf:{reference}")
-
-
-def test_without_transformers_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'v2s-sklearn\[hub\]'"):
-        load_acoustic_model("hf:without/transformers")

@@ -7,7 +7,7 @@ a worker that is killed is said below; the files of finished runs are on the dis
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -95,7 +95,8 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
     from dask.distributed import as_completed as dask_as_completed
 
     with ExitStack() as stack:
-        if scheduler is None:
+        is_own = scheduler is None
+        if is_own:
             cluster = LocalCluster(n_workers=n_jobs, threads_per_worker=1, dashboard_address=None)
             scheduler = stack.enter_context(cluster)
         client = stack.enter_context(Client(scheduler))
@@ -114,3 +115,7 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
             future = client.submit(function, *tasks[key], pure=False)
             error = future.exception()
             yield key, future.result() if error is None else error
+        if is_own:
+            # A cluster cannot be closed while it starts a worker in place of a killed one.
+            with suppress(TimeoutError):
+                client.wait_for_workers(n_jobs, timeout=60)

@@ -1,8 +1,9 @@
-"""Small checkpoints of transformers, made here, in the format of the hub."""
+"""Small checkpoints of transformers, made here, in the format of the hub; a plugin of pytest with fixtures of them."""
 
 import hashlib
 import math
 
+import pytest
 import torch
 import transformers
 
@@ -67,6 +68,16 @@ def save_checkpoint(name, folder, **options):
     make_network(name).save_pretrained(folder, **options)
     EXTRACTORS.get(name, STANDARDISING).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    return {name: save_checkpoint(name, tmp_path_factory.mktemp(name)) for name in CONFIGS}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return save_checkpoint("wav2vec2", tmp_path / "checkpoint")
 
 
 def digest_of(folder):

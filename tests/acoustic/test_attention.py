@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from test_huggingface import CONFIGS, EXTRACTORS, STANDARDISING, make_network, noise
+from hub_checkpoints import CONFIGS, EXTRACTORS, STANDARDISING, make_network, noise
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic.huggingface import HuggingFaceModel

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 import torch
+from hub_checkpoints import save_checkpoint
 from safetensors.torch import load_file, save_file
-from test_huggingface import save_checkpoint
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic import digests, huggingface

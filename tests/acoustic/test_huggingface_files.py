@@ -20,6 +20,7 @@ from v2s_sklearn.errors import (
     WeightsError,
 )
 
+pytest_plugins = ["hub_checkpoints"]
 pytestmark = [
     # Of the extractors of transformers, and of its WavLM where it is given a mask.
     pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values"),

@@ -64,6 +64,7 @@ class _FittedFlag:
 
     @is_fitted.setter
     def is_fitted(self, value):
+        """Set the flag, but not in ``__init__``."""
         if value or "_fitted_flag" in vars(self):
             self._fitted_flag = value
 

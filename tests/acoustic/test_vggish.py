@@ -88,8 +88,9 @@ def test_fit_predict_from_a_file(config, italy, tmp_path):
     X, y, X_test, y_test = italy
     config = {"source_labels": LABELS, **TINY, **config}
     path = tmp_path / "tiny.safetensors"
-    torch.manual_seed(0)
-    original = VGGish(**config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        original = VGGish(**config)
     save_weights(original, path, "vggish", config)
     model = load_acoustic_model(path)
     before = {name: tensor.clone() for name, tensor in original.state_dict().items()}

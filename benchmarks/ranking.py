@@ -60,7 +60,7 @@ SETS = [
     "Haptics",
     "HandOutlines",
 ]
-# A part of larger training splits; few epochs and folds: what one busy core does in an hour.
+# A part of larger training splits; few epochs and folds: half an hour of one core for 30 sets.
 MAX_CASES = 60
 EPOCHS = 10
 N_FOLDS = {"default": 3, "paper": 2}

@@ -171,6 +171,7 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
         claims_table,
         coverage_table,
         defects_table,
+        runs_table,
         seeds_table,
         selection_summary,
     )
@@ -196,13 +197,18 @@ def test_tables_say_how_many_data_sets_they_cover(tmp_path):
     coverage = coverage_table(table)
     assert "| V2Sa | 2 | 67.5 | 67.5 |" in coverage and "| V2Su | 0 |" in coverage
     # +10 and +15 points: mean 12.5, and Student's t with one degree of freedom, 12.71 * 2.5.
-    assert "| acoustic model trained | +12.50 points [-19.27, +44.27], 2 data sets |" in defects_table(table)
+    assert "| acoustic model trained | +12.50 points [-19.27, +44.27], 2 data sets |" in defects_table(table, traces)
+    # 60 at its best epoch, 50 at the last of the same fit.
+    assert "| best epoch on the test split | +10.00 points [+10.00, +10.00], 2 data sets |" in defects_table(
+        table, traces
+    )
     claims = claims_table(runs, traces, table)
-    assert "smaller after training on 3 of 3" in claims and "largest class on 2 of 3" in claims
+    assert "smaller after training on 2 of 2" in claims and "largest class on 1 of 2" in claims
     assert "over the epochs: -1.00 [-1.00, -1.00], 2 data sets" in claims
     assert "on the test split: +40.00 points" in claims
-    assert "1 data sets were run with 2 to 2 seeds" in seeds_table(runs) and "by 10.0 at most (Coffee)" in seeds_table(
-        runs
+    assert "1 data sets were run with 2 seeds" in seeds_table(runs) and "by 10.0 at most (Coffee)" in seeds_table(runs)
+    assert "| V2Sa Coffee | 2 |" in runs_table(
+        runs.assign(m=3, dropout=0.2, epochs=100, bound_before=40.0, seconds=1.0)
     )
 
     (tmp_path / "selection").mkdir()

@@ -6,7 +6,8 @@ Only data sets and resamples that every classifier has are compared. A classifie
 ...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram, and
 below it the tables of calibration, of few labels (results/few_labels/<cases a class>) and of multivariate data
 (results/multivariate).
---published FILE adds the first classifier's paired differences against published means over resamples 0 to 29.
+--published FILE adds the first classifier's paired differences against published means over resamples 0 to 29; with
+--docs that is a table of its own, of all resamples that ours and a rival have.
 --aeon FOLDER also writes all test results of these classifiers in the layout of aeon's result loaders.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from aeon_layout import write_aeon_layout
-from published import compare_with_published, describe_resamples, read_published
+from published import compare_with_published, describe_resamples, our_means, read_published
 from results_file import Result
 from scipy.stats import rankdata, wilcoxon
 
@@ -29,6 +30,7 @@ DOCS = ROOT.parent / "docs" / "benchmark.md"
 DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
 CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
+RESAMPLED = ["MiniRocket", "MultiRocketHydra"]
 CALIBRATED = ["V2S", "MiniRocket", "MiniRocket-calibrated", "QUANT"]
 
 
@@ -228,9 +230,20 @@ def more_tables(folder, classifiers):
             to_markdown(few_labels_table(few, classifiers), digits=2),
         ]
     if multivariate.is_dir():
-        parts += ["## Multivariate series", "Accuracy (%) on the default split:"]
+        parts += ["## Multivariate series"]
         results = compared(read_results(multivariate, classifiers), classifiers)
+        n_resamples = results.groupby("dataset")["resample"].nunique()
+        number = " to ".join(str(n) for n in sorted({n_resamples.min(), n_resamples.max()}))
+        parts.append(f"Accuracy (%), mean of {number} resamples, the default split among them:")
         parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
+        first = compared(results[results["resample"] == 0], classifiers)
+        means = pd.DataFrame(
+            {
+                "all resamples": 100 * by_dataset(results, "accuracy")[classifiers].mean(),
+                "default split": 100 * by_dataset(first, "accuracy")[classifiers].mean(),
+            }
+        )
+        parts.append(to_markdown(means.T, digits=2))
     return "".join(f"\n{part}\n" for part in parts)
 
 
@@ -244,6 +257,46 @@ def published_report(results, classifier, path):
             to_markdown(table) + "\n",
         ]
     )
+
+
+def resampled_report(runs, ours, rivals, path):
+    """Return ours against each rival that was run on more than one resample, and against published means, in Markdown.
+
+    Where a rival's own mean was published, it is set beside that of its runs, which shows whether the splits are the
+    same.
+    """
+    published, parts = read_published(path), []
+    spelling = {name.lower(): name for name in published}
+    for rival in rivals:
+        results = compared(runs[runs["classifier"].isin([ours, rival])], [ours, rival])
+        by_split = 100 * results.pivot_table(index="resample", columns="classifier", values="accuracy")
+        if len(by_split) < 2:
+            continue
+        difference = by_split[ours] - by_split[rival]
+        parts += [
+            f"### Beside {rival}",
+            f"{results['dataset'].nunique()} data sets, {len(by_split)} resamples, {by_split.index.min()} to "
+            f"{by_split.index.max()}; seconds are those of one resample of all sets. On a single resample the mean "
+            f"over the data sets differs by {difference.min():+.2f} to {difference.max():+.2f} points, with a standard "
+            f"deviation of {difference.std():.2f}.",
+            to_markdown(summarise(results, [ours, rival])),
+            to_markdown(compare_pairs(results, [ours, rival]).drop(columns="p (Holm)")),
+        ]
+        if rival.lower() in spelling:
+            own = compare_with_published(runs, rival, published[[spelling[rival.lower()]]]).iloc[0]
+            covered = describe_resamples(runs, rival).partition(": ")[2]
+            parts.append(
+                f"The runs of {rival} here, {covered}, have {own['ours']:.2f}; "
+                f"its published mean is {own['its mean']:.2f}."
+            )
+    means = (100 * our_means(runs, ours)["accuracy"]).rename(ours).to_frame()
+    parts += [
+        "### Beside published means",
+        published_report(runs, ours, path).rstrip(),
+        "Accuracy (%) by data set:",
+        to_markdown(means.join(100 * published), digits=1),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def read_first_seeds(folder, classifiers):
@@ -278,12 +331,15 @@ def main(arguments=None):
     runs = read_results(options.results, options.classifiers, options.split)
     results = compared(runs, options.classifiers)
     report = make_report(results, options.classifiers)
-    if options.published:
-        report += "\n" + published_report(runs, options.classifiers[0], options.published)
     print(report)
+    if options.published:
+        print(published_report(runs, options.classifiers[0], options.published))
     if options.aeon:
         write_aeon_layout(read_first_seeds(options.results, options.classifiers), options.aeon)
     if options.docs:
+        if options.published:
+            resampled = resampled_report(runs, options.classifiers[0], RESAMPLED, options.published)
+            replace_block(DOCS, "resampled", resampled)
         calibrated = compared(read_results(options.results, CALIBRATED), CALIBRATED)
         for name, text in (
             ("report", report),

@@ -119,12 +119,41 @@ def test_few_labels_and_the_docs(report, results, tmp_path, monkeypatch):
 
     docs = tmp_path / "benchmark.md"
     docs.write_text(
-        "".join(f"{n}\n<!-- {n}: begin -->\nold\n<!-- {n}: end -->\n" for n in ("report", "calibration", "more"))
+        "".join(
+            f"{n}\n<!-- {n}: begin -->\nold\n<!-- {n}: end -->\n"
+            for n in ("report", "resampled", "calibration", "more")
+        )
         + "end\n"
     )
     monkeypatch.setattr(report, "DOCS", docs)
     monkeypatch.setattr(report, "draw_critical_difference", lambda results, classifiers, path: None)
     report.main(["--results", str(tmp_path / "all"), "--classifiers", *classifiers, "--docs"])
+    assert docs.read_text().count("old") == 1  # resamples, which need the published means
+    published = tmp_path / "published.csv"
+    published.write_text("dataset,best\n" + "".join(f"data{index},0.5\n" for index in range(6)))
+    report.main(
+        ["--results", str(tmp_path / "all"), "--classifiers", *classifiers, "--docs", "--published", str(published)]
+    )
     written = docs.read_text()
     assert "old" not in written and written.startswith("report\n") and written.endswith("end\n")
     assert "mean accuracy" in written and "cases a class" in written and "ECE" in written
+
+
+def test_resamples_against_a_rival_and_its_published_mean(report, results, tmp_path):
+    from results_file import Result, result_path
+
+    for label, wrong in (("A", 1), ("B", 3)):
+        for index in range(5):
+            labels = np.arange(10) % 2
+            probabilities = np.eye(2)[np.where(np.arange(10) < wrong, 1 - labels, labels)]
+            result = Result(f"data{index}", label, 1, labels, probabilities, 1.0, 0.0, memory=1000)
+            result.write(result_path(tmp_path, label, f"data{index}", 1))
+    published = tmp_path / "published.csv"
+    published.write_text("dataset,b\n" + "".join(f"data{index},0.72\n" for index in range(5)))
+    runs = report.read_results(results, ["A", "B"])
+    text = report.resampled_report(runs, "A", ["B", "C"], published)
+    # Resample 0 differs by 16 points (90 and 74), resample 1 by 20.
+    assert "5 data sets, 2 resamples, 0 to 1" in text
+    assert "by +16.00 to +20.00 points, with a standard deviation of 2.83" in text
+    assert "The runs of B here, 2 of the 30 resamples, 5 data sets, have 72.00; its published mean is 72.00." in text
+    assert "Beside C" not in text and "Accuracy (%) by data set:" in text

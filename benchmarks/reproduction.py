@@ -93,7 +93,6 @@ VARIANTS = {
     "V2Sa-5": Variant(per_class=5),
     "V2Sa-m10": Variant(selected=False),
     "V2Sa-100": Variant(settings={"max_epochs": MAX_EPOCHS}),
-    "V2Sa-m10-100": Variant(settings={"max_epochs": MAX_EPOCHS}, selected=False),
 }
 
 

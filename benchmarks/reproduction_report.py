@@ -27,7 +27,6 @@ COLUMNS = {
     "V2Sa": "V2Sa",
     "V2Sa-m10": "V2Sa, m = 10",
     "V2Sa-100": "V2Sa, 100 epochs",
-    "V2Sa-m10-100": "V2Sa, m = 10, 100 epochs",
     "V2Su": "V2Su",
     "TFa": "TFa",
     "best epoch": "best epoch on the test split*",

@@ -1,10 +1,10 @@
 """Compare the packaged acoustic models: as recognisers, in cost, and as sources for time series.
 
-python benchmarks/sources.py --speech FOLDER --data-dir FOLDER [--docs]
+python benchmarks/sources.py --speech FOLDER [--docs]
 
 Each measurement is written to a file of its own under --results and skipped if it is there, so a killed run goes on
-where it was. Time series are classified by cross-validation on training splits; no test split is read. --docs puts the
-table into docs/acoustic_models.md.
+where it was. How well time series are classified comes from ranking.csv: cross-validation on training splits; no test
+split was read. --docs puts the table into docs/acoustic_models.md.
 """
 
 import argparse
@@ -13,39 +13,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from aeon.datasets import load_classification
 from report import replace_block
 from run import set_threads
-from sklearn.model_selection import StratifiedKFold
 
-from v2s_sklearn import V2SClassifier, list_acoustic_models, load_acoustic_model
+from v2s_sklearn import list_acoustic_models, load_acoustic_model
 from v2s_sklearn.acoustic.storage import write_atomically
 from v2s_sklearn.pretrain.__main__ import RECIPES, evaluate_on_raw_audio
 from v2s_sklearn.pretrain.datasets import DATASETS
 
 ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "acoustic_models.md"
-# Of the paper's 30 data sets, those with at most 200 training cases and at most 1,000 points; Worms, not WormsTwoClass,
-# which has the same series.
-DEFAULT_SETS = [
-    "Coffee",
-    "ECG200",
-    "GunPoint",
-    "Ham",
-    "Herring",
-    "ItalyPowerDemand",
-    "Lightning2",
-    "Plane",
-    "SonyAIBORobotSurface1",
-    "Trace",
-    "TwoLeadECG",
-    "Wine",
-    "Worms",
-]
-PAPER_SETS = ["Coffee", "GunPoint", "ItalyPowerDemand", "SonyAIBORobotSurface1", "TwoLeadECG"]
-CLASSIFIERS = {"default": V2SClassifier, "paper": V2SClassifier.icml2021}
-N_FOLDS = {"default": 5, "paper": 2}
 CLIP_BATCH = 64
 RIVAL = "v2sa"
 
@@ -82,26 +61,6 @@ def forward_times(*names, repeats=8):
     return 1000 * times[1:].min(axis=0) / CLIP_BATCH
 
 
-def cross_validate(source, mode, dataset, data_dir):
-    """Return accuracy, log loss and seconds of a classifier by cross-validation on the training split."""
-    X, y = load_classification(dataset, split="train", extract_path=data_dir)
-    n_folds = min(N_FOLDS[mode], np.unique(y, return_counts=True)[1].min())
-    correct, losses, started = [], [], time.perf_counter()
-    for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=0).split(X, y):
-        classifier = CLASSIFIERS[mode](acoustic_model=source, random_state=0).fit(X[train], y[train])
-        probabilities = classifier.predict_proba(X[test])
-        labels = np.searchsorted(classifier.classes_, y[test])
-        correct.extend(probabilities.argmax(axis=1) == labels)
-        losses.extend(-np.log(probabilities[np.arange(len(labels)), labels].clip(1e-15)))
-    return {
-        "accuracy": np.mean(correct),
-        "log_loss": np.mean(losses),
-        "n_cases": len(correct),
-        "n_folds": int(n_folds),
-        "seconds": time.perf_counter() - started,
-    }
-
-
 def measure_once(path, function, *arguments):
     """Return the measurement in a file, made and written if there is none."""
     if not path.exists():
@@ -132,30 +91,19 @@ def main():
     """Measure what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speech", type=Path, help="folder with the speech data")
-    parser.add_argument("--data-dir", type=Path, help="folder with the UCR data sets in aeon's layout")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "sources")
     parser.add_argument("--sources", nargs="+", default=[name for name in list_acoustic_models() if name in RECIPES])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--docs", action="store_true", help="put the table into docs/acoustic_models.md")
     options = parser.parse_args()
     set_threads(options.threads)
-    rows = []
-    for name in options.sources:
-        row = {"name": name} | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
-        for mode, datasets in (("default", DEFAULT_SETS), ("paper", PAPER_SETS)):
-            runs = [
-                measure_once(
-                    options.results / f"{name}-{mode}-{dataset}.json",
-                    cross_validate,
-                    name,
-                    mode,
-                    dataset,
-                    options.data_dir,
-                )
-                for dataset in datasets
-            ]
-            row[mode] = np.mean([run["accuracy"] for run in runs])
-        rows.append(row)
+    ranking = pd.read_csv(options.results.parent / "ranking.csv").groupby("source")[["default", "paper"]].mean()
+    rows = [
+        {"name": name}
+        | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
+        | ranking.loc[name].to_dict()
+        for name in options.sources
+    ]
     table = make_table(rows)
     print(table)
     if options.docs:

@@ -154,10 +154,10 @@ def test_ridges_solved_together_and_in_blocks_are_those_solved_alone(problem, bl
     together = solve_ridges(values, groups, labels, weights, 3, limit_bytes=limit_bytes)
     for ridge, columns in zip(together, groups, strict=True):
         alone = solve_ridge(x[:, columns], labels, weights, 3)
-        np.testing.assert_allclose(ridge.coef, alone.coef, atol=1e-9)
-        np.testing.assert_allclose(ridge.loo_scores, alone.loo_scores, atol=1e-9)
+        np.testing.assert_allclose(ridge.coef, alone.coef, atol=1e-6)
+        np.testing.assert_allclose(ridge.loo_scores, alone.loo_scores, atol=1e-6)
         assert ridge.alpha == pytest.approx(alone.alpha)
-        assert ridge.sharpness == pytest.approx(alone.sharpness, rel=1e-6)
+        assert ridge.sharpness == pytest.approx(alone.sharpness, rel=1e-5)
 
 
 def test_scored_cases_are_left_out_of_all(problem):

@@ -109,6 +109,7 @@ def test_filters_over_neighbouring_bands_start_at_nothing():
     network.load_state_dict(plain.state_dict(), strict=False)
     plain.freeze(), network.eval()
     waveform = waveforms(plain, 2)
-    assert torch.equal(network.logits(waveform), plain.logits(waveform))
+    # Not equal to the last bit: processors add in other orders where there is one more tensor.
+    torch.testing.assert_close(network.logits(waveform), plain.logits(waveform), atol=1e-5, rtol=1e-5)
     network.logits(waveform).square().sum().backward()
     assert network.neighbourhoods.projection.weight.grad.abs().sum() > 0

@@ -12,8 +12,8 @@ from aeon.datasets import load_basic_motions, load_gunpoint, load_japanese_vowel
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 
 PATH = Path(__file__).with_name("golden.npz")
-# Of the mean absolute difference. Processors add in other orders, and some steps make much of it: a case at the level of
-# a share of time counts or not, a direction of whitening turns its sign, gradient training divides by small gradients.
+# Of the mean absolute difference. Processors add in other orders, and some steps make much of it: a moment at the level
+# of a share of time counts or not, a direction of whitening turns, gradient training divides by small gradients.
 # About three times what was seen between three processors; another seed gives 0.0036 with the default.
 TOLERANCE = {"default, unequal length": 0.005, "modulation, two sources": 0.02, "features": 0.005}
 COMMON_TOLERANCE = 0.002

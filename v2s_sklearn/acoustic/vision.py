@@ -294,9 +294,13 @@ def _read_pretrained(reference):
 
 def _find_weights(reference):
     """Return the name of the network and the entry of its weights."""
-    models = _require("torchvision.models")
     name, _, entry = reference.partition("/")
     prefixes = tuple(prefix for family in FAMILIES.values() for prefix in family.prefixes)
+    if not name.startswith(prefixes):  # wrong whether torchvision is there or not
+        raise AcousticModelNotFoundError(
+            f"There is no image network {name!r}. Give 'torchvision:' and a name that begins with {', '.join(prefixes)}."
+        )
+    models = _require("torchvision.models")
     names = [known for known in models.list_models(module=models) if known.startswith(prefixes)]
     _check_known("image network", name, names)
     choices = models.get_model_weights(name)

@@ -298,7 +298,8 @@ def _find_weights(reference):
     prefixes = tuple(prefix for family in FAMILIES.values() for prefix in family.prefixes)
     if not name.startswith(prefixes):  # wrong whether torchvision is there or not
         raise AcousticModelNotFoundError(
-            f"There is no image network {name!r}. Give 'torchvision:' and a name that begins with {', '.join(prefixes)}."
+            f"There is no image network {name!r}. Give 'torchvision:' and a name that begins with "
+            f"{', '.join(prefixes)}."
         )
     models = _require("torchvision.models")
     names = [known for known in models.list_models(module=models) if known.startswith(prefixes)]

@@ -1,6 +1,5 @@
 """Torch modules that are pickled as numpy arrays: small, the same bytes each time, for any device."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,10 +17,10 @@ class ArrayModule(nn.Module):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        # Copies: an unpickled array may be memory that must not be written.
+        # Copies: an unpickled array may be memory that must not be written. And torch aligns its own memory to cache
+        # lines, while products of matrices (MKL's, without AVX-512) round according to where a matrix lies.
         for kind, make in (("_parameters", nn.Parameter), ("_buffers", lambda tensor: tensor)):
             restored = {
-                name: None if array is None else make(torch.from_numpy(np.array(array)))
-                for name, array in state[kind].items()
+                name: None if array is None else make(torch.tensor(array)) for name, array in state[kind].items()
             }
             vars(self)[kind] = restored

@@ -95,7 +95,7 @@ class LogMel(nn.Module):
         self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
         self.log_offset, self.mean, self.std = log_offset, mean, std
         window = torch.hann_window(win_length, dtype=torch.float32, device="cpu") * INT16_FULL_SCALE
-        filters = torch.from_numpy(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
+        filters = torch.tensor(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
         # Bins above the last filter are not needed.
         self.n_bins = int(filters.any(1).nonzero().max()) + 1
         filters = filters[: self.n_bins]

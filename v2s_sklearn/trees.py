@@ -132,7 +132,7 @@ class TreeReader:
         if kind == "array":
             return self.arrays[content].copy()
         if kind == "tensor":
-            return torch.from_numpy(self.arrays[content].copy())
+            return torch.tensor(self.arrays[content])  # in memory of torch's, see `ArrayModule`
         if kind == "range":
             start, stop = content
             dtype = _described(value["dtype"], stop - start)

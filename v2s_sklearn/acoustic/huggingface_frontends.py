@@ -64,7 +64,7 @@ class KaldiFilterBank(nn.Module):
             triangularize_in_mel_space=True,
         )
         window = torch.hann_window(self.FRAME_LENGTH, periodic=False, dtype=torch.float64)
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)  # (N, M)
+        self.register_buffer("filters", torch.tensor(filters), persistent=False)  # (N, M)
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, waveform):
@@ -142,7 +142,7 @@ class WhisperLogMel(nn.Module):
         self.n_fft, self.hop_length = n_fft, hop_length
         self.n_samples = self.longest = n_samples
         self.shortest = 1
-        self.register_buffer("filters", torch.from_numpy(filters.astype(np.float32)), persistent=False)
+        self.register_buffer("filters", torch.tensor(filters.astype(np.float32)), persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, waveform):

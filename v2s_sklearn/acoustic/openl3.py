@@ -51,7 +51,7 @@ class DecibelMel(nn.Module):
         filters = mel_filter_bank(n_mels, n_fft, sample_rate, 0.0, sample_rate / 2) * 2.0 / (edges[2:] - edges[:-2])
         # Derived from the configuration, so they are no part of the weights.
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(filters.astype(np.float32)), persistent=False)
+        self.register_buffer("filters", torch.tensor(filters.astype(np.float32)), persistent=False)
 
     def extra_repr(self):
         """Return the settings in words, for ``repr`` and the model cards."""

@@ -49,7 +49,7 @@ class AudioSetLogMel(LogMel):
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]
         rising = (bins[:, None] - left) / (centre - left)
         falling = (right - bins[:, None]) / (right - centre)
-        self.filters = torch.from_numpy(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
+        self.filters = torch.tensor(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
 
     def extra_repr(self):
         """Return the settings in words, for ``repr`` and the model cards."""

@@ -58,6 +58,8 @@ def draw_members(n_mixtures, n_channels, random_state):
 def fit_mixtures(signals, n_mixtures, random_state, filters=None):
     """Return random mixtures of the signals of all channels, white over the training series, and their levels.
 
+    Row by row in memory, as they are loaded from a file: products of matrices round according to it.
+
     Parameters
     ----------
     signals : sequence of C tensors of shape (N, D, S)
@@ -84,13 +86,13 @@ def fit_mixtures(signals, n_mixtures, random_state, filters=None):
         mixture = (white @ draw_directions(white.shape[1], n_mixtures, random_state)).T
         kernels.append(share[:, None] * (mixture if filters is None else mixture @ filters))
         heard = heard + kernels[-1] @ moments.T
-    return np.concatenate(kernels, axis=1).astype(np.float32), levels_of(heard)
+    return np.concatenate(kernels, axis=1).astype(np.float32, order="C"), levels_of(heard)
 
 
 def levels_of(heard):
     """Return the quantiles of mixtures: (M, P) to float32 (M, Q)."""
     ranks = np.round(np.array(QUANTILES) * (heard.shape[1] - 1)).astype(int)
-    return np.sort(heard.astype(np.float32), axis=1)[:, ranks]
+    return np.ascontiguousarray(np.sort(heard.astype(np.float32), axis=1)[:, ranks])
 
 
 @torch.no_grad()  # shares of time have no gradient

@@ -55,8 +55,8 @@ class OctavePooling(ArrayModule):
 
     def __init__(self, kernels, levels):
         super().__init__()
-        self.register_buffer("kernels", torch.from_numpy(kernels))
-        self.register_buffer("levels", torch.from_numpy(levels))
+        self.register_buffer("kernels", torch.tensor(kernels))
+        self.register_buffer("levels", torch.tensor(levels))
 
     @torch.no_grad()  # shares of time have no gradient
     def forward(self, waveforms):

@@ -1,7 +1,17 @@
 """Torch modules that are pickled as numpy arrays: small, the same bytes each time, for any device."""
 
+import numpy as np
 import torch
 from torch import nn
+
+
+def to_tensor(array):
+    """Return an array as a tensor on the CPU, in memory of torch's own.
+
+    Torch aligns it to cache lines, numpy does not, and products of matrices (MKL's, without AVX-512) round according to
+    where a matrix lies. Also the array may be memory that must not be written.
+    """
+    return torch.from_numpy(np.array(array)).clone()
 
 
 class ArrayModule(nn.Module):
@@ -17,10 +27,6 @@ class ArrayModule(nn.Module):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        # Copies: an unpickled array may be memory that must not be written. And torch aligns its own memory to cache
-        # lines, while products of matrices (MKL's, without AVX-512) round according to where a matrix lies.
         for kind, make in (("_parameters", nn.Parameter), ("_buffers", lambda tensor: tensor)):
-            restored = {
-                name: None if array is None else make(torch.tensor(array)) for name, array in state[kind].items()
-            }
+            restored = {name: None if array is None else make(to_tensor(array)) for name, array in state[kind].items()}
             vars(self)[kind] = restored

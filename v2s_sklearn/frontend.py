@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.arrays import to_tensor
+
 # Waveforms are in [-1, 1]; the log offset below is stated for the 16-bit integer scale of audio files.
 INT16_FULL_SCALE = 32768.0
 # Waveforms analysed at a time without gradients on a CPU: what fits into its cache. Three times as fast as 64.
@@ -95,7 +97,7 @@ class LogMel(nn.Module):
         self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
         self.log_offset, self.mean, self.std = log_offset, mean, std
         window = torch.hann_window(win_length, dtype=torch.float32, device="cpu") * INT16_FULL_SCALE
-        filters = torch.tensor(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
+        filters = to_tensor(mel_filter_bank(n_mels, n_fft, sample_rate, f_min, f_max))
         # Bins above the last filter are not needed.
         self.n_bins = int(filters.any(1).nonzero().max()) + 1
         filters = filters[: self.n_bins]

@@ -115,7 +115,7 @@ class ManyToOneMapping(nn.Module):
 
     def __init__(self, assignment):
         super().__init__()
-        self.register_buffer("assignment", torch.tensor(assignment))
+        self.register_buffer("assignment", torch.as_tensor(assignment))
 
     def forward(self, logits):
         """Return the log of the mean source probabilities: source logits (B, K) to (B, C)."""

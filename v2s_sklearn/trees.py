@@ -23,6 +23,7 @@ from v2s_sklearn.acoustic.configuration import read_json
 from v2s_sklearn.acoustic.digests import digest_of_tensors
 from v2s_sklearn.acoustic.storage import write_atomically
 from v2s_sklearn.acoustic.tensors import read_header
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.errors import SavedFileError, V2SError, WeightsError
 
 KEY = "v2s_sklearn tree"
@@ -132,7 +133,7 @@ class TreeReader:
         if kind == "array":
             return self.arrays[content].copy()
         if kind == "tensor":
-            return torch.tensor(self.arrays[content])  # in memory of torch's, see `ArrayModule`
+            return to_tensor(self.arrays[content])
         if kind == "range":
             start, stop = content
             dtype = _described(value["dtype"], stop - start)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.errors import WeightsError
 
 
@@ -64,7 +65,7 @@ class KaldiFilterBank(nn.Module):
             triangularize_in_mel_space=True,
         )
         window = torch.hann_window(self.FRAME_LENGTH, periodic=False, dtype=torch.float64)
-        self.register_buffer("filters", torch.tensor(filters), persistent=False)  # (N, M)
+        self.register_buffer("filters", to_tensor(filters), persistent=False)  # (N, M)
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, waveform):
@@ -142,7 +143,7 @@ class WhisperLogMel(nn.Module):
         self.n_fft, self.hop_length = n_fft, hop_length
         self.n_samples = self.longest = n_samples
         self.shortest = 1
-        self.register_buffer("filters", torch.tensor(filters.astype(np.float32)), persistent=False)
+        self.register_buffer("filters", to_tensor(filters.astype(np.float32)), persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, waveform):

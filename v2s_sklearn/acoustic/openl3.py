@@ -13,6 +13,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel, bands_as_channels
 from v2s_sklearn.acoustic.public_weights import read_public_weights
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.errors import InvalidParameterError, SpeechDataError
 from v2s_sklearn.frontend import mel_filter_bank, mel_filter_bank_edges
 
@@ -51,7 +52,7 @@ class DecibelMel(nn.Module):
         filters = mel_filter_bank(n_mels, n_fft, sample_rate, 0.0, sample_rate / 2) * 2.0 / (edges[2:] - edges[:-2])
         # Derived from the configuration, so they are no part of the weights.
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("filters", torch.tensor(filters.astype(np.float32)), persistent=False)
+        self.register_buffer("filters", to_tensor(filters.astype(np.float32)), persistent=False)
 
     def extra_repr(self):
         """Return the settings in words, for ``repr`` and the model cards."""

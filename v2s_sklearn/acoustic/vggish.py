@@ -10,6 +10,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel, bands_as_channels
 from v2s_sklearn.acoustic.public_weights import read_public_weights
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.frontend import LogMel
 
@@ -49,7 +50,7 @@ class AudioSetLogMel(LogMel):
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]
         rising = (bins[:, None] - left) / (centre - left)
         falling = (right - bins[:, None]) / (right - centre)
-        self.filters = torch.tensor(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
+        self.filters = to_tensor(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
 
     def extra_repr(self):
         """Return the settings in words, for ``repr`` and the model cards."""

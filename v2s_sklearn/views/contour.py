@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.contour import stretch as shorten
-from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.arrays import ArrayModule, to_tensor
 from v2s_sklearn.tables import power_of_two
 from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
@@ -60,7 +60,7 @@ class ContourReprogram(ArrayModule):
         self.theta = nn.Parameter(torch.zeros(self.lengths[-1], device=device))
         if series.shape[1] > self.max_sounded:
             mixture = orthonormal_mixture(self.max_sounded, series.shape[1], self.seed)
-            self.mixture = torch.tensor(mixture.astype(np.float32)).to(device)
+            self.mixture = to_tensor(mixture.astype(np.float32)).to(device)
         stretched = self._stretched(torch.as_tensor(series).to(device), torch.as_tensor(lengths).to(device))
         weights = np.ones(len(series)) if sample_weight is None else sample_weight
         weights = torch.as_tensor(weights / np.sum(weights)).to(device)[:, None, None]
@@ -68,7 +68,7 @@ class ContourReprogram(ArrayModule):
         largest = stretched.abs().amax((0, 2)).unsqueeze(1).cpu().numpy()
         unit = torch.from_numpy(power_of_two(largest)).to(stretched)  # whose squares are numbers of single precision
         scale = (weights * ((stretched - self.mean) / unit).square().mean(2, keepdim=True)).sum(0).sqrt() * unit
-        self.scale = torch.tensor(spread(scale.cpu().numpy(), largest)).float().to(device)
+        self.scale = to_tensor(spread(scale.cpu().numpy(), largest)).float().to(device)
         return self
 
     def _stretched(self, series, lengths):
@@ -136,7 +136,7 @@ class ContourView(View):
             for index, stage in enumerate(self._stages(contours, length)):
                 fitted = fit_mixtures(stage.unbind(1), N_MIXTURES, random_state)
                 for name, value in zip(("kernel", "level"), fitted, strict=True):
-                    self.register_buffer(f"{name}{length}_{index}", torch.tensor(value).to(contours.device))
+                    self.register_buffer(f"{name}{length}_{index}", to_tensor(value).to(contours.device))
 
     def _stages(self, contours, length):
         """Return the activations of the stages at one length: (B, C, L) to a list of (B, C, D, L')."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.arrays import ArrayModule, to_tensor
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, spread, stretch
@@ -170,7 +170,7 @@ class ModulationReprogram(ArrayModule):
         if series.shape[1] > self.max_sounded:
             mixture = orthonormal_mixture(self.max_sounded, series.shape[1], self.seed).astype(np.float32)
             series = np.einsum("mc,nct->nmt", mixture, series)
-            self.mixture = torch.tensor(mixture).to(self.additive.device)
+            self.mixture = to_tensor(mixture).to(self.additive.device)
         scale = torch.from_numpy(difference_scale(series, lengths, sample_weight)).unsqueeze(1)
         self.difference_scale = scale.to(self.difference_scale)
         return self

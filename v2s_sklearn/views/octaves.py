@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.arrays import ArrayModule, to_tensor
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
 # Of the filters on one channel, and on several; chosen on training splits, see benchmarks/NOTES.md.
@@ -55,8 +55,8 @@ class OctavePooling(ArrayModule):
 
     def __init__(self, kernels, levels):
         super().__init__()
-        self.register_buffer("kernels", torch.tensor(kernels))
-        self.register_buffer("levels", torch.tensor(levels))
+        self.register_buffer("kernels", to_tensor(kernels))
+        self.register_buffer("levels", to_tensor(levels))
 
     @torch.no_grad()  # shares of time have no gradient
     def forward(self, waveforms):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.stacking import solve_stack
@@ -115,7 +116,7 @@ class ManyToOneMapping(nn.Module):
 
     def __init__(self, assignment):
         super().__init__()
-        self.register_buffer("assignment", torch.as_tensor(assignment))
+        self.register_buffer("assignment", to_tensor(assignment))
 
     def forward(self, logits):
         """Return the log of the mean source probabilities: source logits (B, K) to (B, C)."""

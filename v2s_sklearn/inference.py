@@ -84,7 +84,7 @@ def compute(function, data, chunk_size, device, n_jobs=None):
     n_jobs : int, optional
         Threads.
     """
-    inputs = {name: torch.tensor(data[name], device=device) for name in ("series", "lengths")}
+    inputs = {name: torch.as_tensor(data[name]).to(device) for name in ("series", "lengths")}
     return in_constant_chunks(function, inputs, chunk_size, n_jobs).cpu().numpy()
 
 

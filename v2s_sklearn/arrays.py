@@ -30,3 +30,11 @@ class ArrayModule(nn.Module):
         for kind, make in (("_parameters", nn.Parameter), ("_buffers", lambda tensor: tensor)):
             restored = {name: None if array is None else make(to_tensor(array)) for name, array in state[kind].items()}
             vars(self)[kind] = restored
+
+    def __copy__(self):
+        """Return a module of the same parameters, buffers and submodules, where they lie."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        for kind in ("_parameters", "_buffers", "_modules"):
+            vars(twin)[kind] = dict(vars(self)[kind])
+        return twin

@@ -29,9 +29,11 @@ from sklearn.utils.validation import (
 )
 
 from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.checks import check_labels, class_weights, naming
 from v2s_sklearn.compatibility import timed
 from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError
+from v2s_sklearn.inference import device_or_cpu
 from v2s_sklearn.scaling import LIMIT
 from v2s_sklearn.tables import (
     align,
@@ -128,6 +130,17 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         from v2s_sklearn.saving import save  # it knows the estimators
 
         save(self, path)
+
+    def __setstate__(self, state):
+        """Restore a pickle, the sources and what hears through them on the device, or the CPU where that is missing."""
+        super().__setstate__(state)
+        if self.is_fitted:
+            self._move_to(device_or_cpu(self.device))
+
+    def _move_to(self, device):
+        """Compute on a device from now on."""
+        sources = load_acoustic_models(self.acoustic_model_, device=device)
+        self.acoustic_model_ = sources if isinstance(self.acoustic_model_, tuple) else sources[0]
 
     @contextmanager
     def _unfitted_on_error(self):

@@ -177,7 +177,9 @@ def resolve_device(device):
         If torch does not know it or cannot use it here.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # A forked child cannot use the GPU if its parent did.
+        usable = torch.cuda.is_available() and not torch.cuda._is_in_bad_fork()
+        return torch.device("cuda" if usable else "cpu")
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
@@ -185,3 +187,11 @@ def resolve_device(device):
             f"device={device!r} cannot be used here: {str(error).splitlines()[0]} Take 'auto', 'cpu' or a device of "
             "this machine."
         ) from error
+
+
+def device_or_cpu(device):
+    """Return the torch device that a ``device`` parameter stands for, the CPU if this machine has none such."""
+    try:
+        return resolve_device(device)
+    except InvalidParameterError:
+        return torch.device("cpu")

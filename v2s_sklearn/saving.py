@@ -22,7 +22,7 @@ from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, SavedFileError
-from v2s_sklearn.inference import resolve_device
+from v2s_sklearn.inference import device_or_cpu, resolve_device
 from v2s_sklearn.training import make_net
 from v2s_sklearn.transfer import TransferClassifier
 from v2s_sklearn.transformer import V2SFeatures
@@ -146,9 +146,7 @@ def load(
         estimator = ESTIMATORS[tree["class"]](**parameters)
         estimator.__dict__.update(tree["attributes"], _n_jobs=check_n_jobs(estimator.n_jobs))
         place = decoder.place(parameters["device"])
-        for module in [value for value in vars(estimator).values() if isinstance(value, nn.Module)]:
-            if not isinstance(module, AcousticModel):
-                module.to(place)
+        estimator._move_to(place)
         if "network" in tree:
             estimator.net_ = _make_net(estimator, tree["network"].to(place), tree["history"], place)
     except (KeyError, TypeError, AttributeError) as error:
@@ -242,12 +240,7 @@ class _Decoder:
 
     def place(self, device):
         """Return the torch device for an estimator whose parameter is ``device``."""
-        if self._device is not None:
-            return self._device
-        try:
-            return resolve_device(device)
-        except InvalidParameterError:
-            return torch.device("cpu")
+        return device_or_cpu(device) if self._device is None else self._device
 
     def __call__(self, value, reader):
         kind, content = next(iter(value.items()))

@@ -1,5 +1,6 @@
 """The settings of torch and numpy that we compute with, whatever those of the caller are."""
 
+import os
 import threading
 from contextlib import ContextDecorator, ExitStack
 
@@ -40,8 +41,8 @@ class own_settings(ContextDecorator):
     """Context, or decorator, in which a thread computes as it does in a fresh process, restored at its end.
 
     In one thread, see `one_thread`, in single precision on the CPU where nothing else is said, with gradients, without
-    inference mode and autocast, and with numpy's own handling of floating-point errors. All but the number of threads
-    belong to the calling thread.
+    inference mode and autocast, in full precision, and with numpy's own handling of floating-point errors. All but the
+    number of threads and the precision belong to the calling thread.
     """
 
     def _recreate_cm(self):
@@ -50,6 +51,7 @@ class own_settings(ContextDecorator):
     def __enter__(self):
         with ExitStack() as stack:
             stack.enter_context(one_thread())
+            stack.enter_context(full_precision())
             stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
@@ -67,27 +69,92 @@ class own_settings(ContextDecorator):
         self._stack.__exit__(*exception)
 
 
-class without_cudnn(ContextDecorator):
-    """Context, or decorator, in which torch leaves cuDNN alone, restored at its end; its other flags stay.
+class _ProcessFlags(ContextDecorator):
+    """Context, or decorator, in which some flags of torch have other values, restored at its end; others stay.
 
-    The flag belongs to the process, so the first of several threads in such a context sets it and the last one restores
-    it. Not ``torch.backends.cudnn.flags``, which sets all flags, and restores what another thread has set.
+    Flags belong to the process, so the first of several threads in such a context sets them and the last one restores
+    them. Not ``torch.backends.cudnn.flags``, which sets all, and restores what another thread has set.
     """
 
-    _lock = threading.Lock()
-    _n_inside = 0
-    _enabled = True
+    def __init_subclass__(cls):
+        cls._new_lock()
+        cls._n_inside, cls._before = 0, []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=cls._new_lock)
+
+    @classmethod
+    def _new_lock(cls):
+        cls._lock = threading.Lock()
+
+    @staticmethod
+    def _flags():
+        """Yield what reads a flag, what sets it, and its value here."""
+        raise NotImplementedError
 
     def __enter__(self):
-        with self._lock:
-            if without_cudnn._n_inside == 0:
-                without_cudnn._enabled = torch._C._get_cudnn_enabled()
-                torch._C._set_cudnn_enabled(False)
-            without_cudnn._n_inside += 1
+        cls = type(self)
+        with cls._lock:
+            if cls._n_inside == 0:
+                flags = list(self._flags())
+                cls._before = [(read(), write) for read, write, _ in flags]
+                for _, write, value in flags:
+                    write(value)
+            cls._n_inside += 1
         return self
 
     def __exit__(self, *exception):
-        with self._lock:
-            without_cudnn._n_inside -= 1
-            if without_cudnn._n_inside == 0:
-                torch._C._set_cudnn_enabled(without_cudnn._enabled)
+        cls = type(self)
+        with cls._lock:
+            cls._n_inside -= 1
+            if cls._n_inside == 0:
+                for value, write in cls._before:
+                    write(value)
+
+
+class without_cudnn(_ProcessFlags):
+    """Context in which torch leaves cuDNN alone."""
+
+    @staticmethod
+    def _flags():
+        yield torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled, False
+
+
+# What torch calls the precisions below single precision.
+REDUCED = ("tf32", "bf16")
+
+
+class full_precision(_ProcessFlags):
+    """Context in which products of single-precision numbers have single precision, and the same bits each time.
+
+    On a GPU torch computes convolutions with the 10 bits of TF32 unless it is told otherwise, and products of matrices
+    where a caller allowed it; with these, probabilities differ by 0.05. On a CPU a caller can allow bfloat16.
+    """
+
+    @staticmethod
+    def _flags():
+        if torch.backends.cuda.is_built():
+            yield torch._C._get_cudnn_benchmark, torch._C._set_cudnn_benchmark, False
+            yield torch._C._get_cudnn_deterministic, torch._C._set_cudnn_deterministic, True
+        if hasattr(torch.backends, "fp32_precision"):
+            for backend, places in _places_of_precision().items():
+                yield from (_precision_flag(backend, place) for place in places if place.fp32_precision in REDUCED)
+        else:  # torch below 2.9
+            yield torch._C._get_cudnn_allow_tf32, torch._C._set_cudnn_allow_tf32, False
+            yield torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"
+
+
+def _places_of_precision():
+    """Return what has a precision of its own, by the backend whose precision it has where it has none."""
+    cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
+    on_gpu = {cudnn: (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)} if torch.backends.cuda.is_built() else {}
+    return on_gpu | {mkldnn: (mkldnn.conv, mkldnn.rnn, mkldnn.matmul)}
+
+
+def _precision_flag(backend, place):
+    """Return what reads the precision of a place and what sets it, and full precision."""
+
+    def read():
+        """Return "none" where the backend says the same, so that the place goes on following it."""
+        return "none" if place.fp32_precision == backend.fp32_precision else place.fp32_precision
+
+    return read, lambda precision: setattr(place, "fp32_precision", precision), "ieee"

@@ -17,7 +17,7 @@ from skorch.utils import noop
 from torch import nn
 
 from v2s_sklearn.errors import InvalidParameterError, TrainingDivergedError
-from v2s_sklearn.inference import in_constant_chunks, resolve_device
+from v2s_sklearn.inference import device_or_cpu, in_constant_chunks, resolve_device
 from v2s_sklearn.network import CHUNK_WAVEFORMS
 
 TRAINING_CONSTRAINTS = {
@@ -75,7 +75,7 @@ class V2SNet(NeuralNetClassifier):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the weighted mean of the negative log-probabilities of the true classes."""
-        losses = nn.functional.nll_loss(y_pred, y_true, reduction="none")
+        losses = nn.functional.nll_loss(y_pred, y_true.to(y_pred.device), reduction="none")
         weights = X["sample_weight"].double()
         loss = ((weights / weights.sum()).to(losses) * losses).sum()
         if training and not torch.isfinite(loss):
@@ -151,8 +151,7 @@ class V2SNet(NeuralNetClassifier):
     def __setstate__(self, state):
         vars(self).update(state)
         self.module = self.module_
-        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
-            self.device = torch.device("cpu")
+        self.device = device_or_cpu(self.device)
         self.module_.to(self.device)
 
 

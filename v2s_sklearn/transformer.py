@@ -93,6 +93,10 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
         self._n_features_out = sum(view.n_features for view in self._network.views)
 
+    def _move_to(self, device):
+        super()._move_to(device)
+        self._network.to(device)
+
     @own_settings()
     def _transform(self, X, y=None):
         device = next(self._network.parameters()).device

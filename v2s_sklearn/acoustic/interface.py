@@ -235,13 +235,17 @@ class AcousticModel(nn.Module):
 
         ``copy.deepcopy`` gives the shared, frozen model again where the model was loaded.
         """
+        twin = self._with_own_weights()
+        twin.source = None
+        return twin.requires_grad_(True).eval()
+
+    def _with_own_weights(self):
         twin = object.__new__(type(self))
         # A loaded model inside this one would be copied as a reference, too.
         inner = (module for module in self.modules() if isinstance(module, AcousticModel) and module is not self)
         memo = {id(self): twin} | {id(module): module.trainable_copy() for module in inner}
         twin.__setstate__(copy.deepcopy({**self.__getstate__(), "full_rate": None}, memo))
-        twin.source = None
-        return twin.requires_grad_(True).eval()
+        return twin
 
     def at_half_rate(self):
         """Return this network for waveforms of half the sample rate, which cost half as much to make and to analyse.
@@ -259,12 +263,14 @@ class AcousticModel(nn.Module):
         return twin
 
     def __reduce_ex__(self, protocol):
-        """Pickle and copy a loaded model as a reference to its weights file."""
+        """Pickle and copy a loaded model as a reference to its weights file, others as they are on the CPU."""
         if self.full_rate is not None:
             return _at_half_rate, (self.full_rate,)
-        if self.source is None:
-            return super().__reduce_ex__(protocol)
-        return self.source.load, ()
+        if self.source is not None:
+            return self.source.load, ()
+        if any(tensor.device.type != "cpu" for tensor in chain(self.parameters(), self.buffers())):
+            return self._with_own_weights().to("cpu").__reduce_ex__(protocol)
+        return super().__reduce_ex__(protocol)
 
     @torch.no_grad()
     def predict_proba(self, waveform):

@@ -10,13 +10,17 @@ WITHOUT_JIT := NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
 # Environments are kept.
 .SECONDARY:
-.PHONY: demo test test-vision test-lowest lint docs check-dist release-check bench-speed clean
+.PHONY: demo test test-cuda test-vision test-lowest lint docs check-dist release-check bench-speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal --durations=10
+
+# Where there is a GPU: in an environment that has a torch for it.
+test-cuda:
+	CUDA_VISIBLE_DEVICES=0 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(PYTHON) -m pytest -q tests/test_device.py tests/test_contract.py
 
 # Image networks, apart from the core suite: torchvision does not import beside its CPU-only torch.
 test-vision: .venv-vision/.installed

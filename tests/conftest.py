@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before scipy is imported; scikit-learn skips a check without it
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the same answers on every machine; `make test-cuda` names a GPU
 
 import pytest
 import torch

@@ -38,3 +38,7 @@ class ArrayModule(nn.Module):
         for kind in ("_parameters", "_buffers", "_modules"):
             vars(twin)[kind] = dict(vars(self)[kind])
         return twin
+
+
+class Linear(ArrayModule, nn.Linear):
+    """torch's, pickled as arrays."""

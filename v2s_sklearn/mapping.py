@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import to_tensor
+from v2s_sklearn.arrays import ArrayModule, to_tensor
 from v2s_sklearn.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.stacking import solve_stack
@@ -100,7 +100,7 @@ def frequency_mapping(source_probabilities, labels, n_target, sample_weight):
     return np.array(assignment)
 
 
-class ManyToOneMapping(nn.Module):
+class ManyToOneMapping(ArrayModule):
     """Target probability = mean of the source probabilities over the assigned source classes.
 
     Parameters
@@ -128,7 +128,7 @@ class ManyToOneMapping(nn.Module):
         return self.assignment.cpu().numpy()
 
 
-class LinearMapping(nn.Module):
+class LinearMapping(ArrayModule):
     """Learned mapping: a linear function of the standardised embeddings, started at a stack of ridges, one a view.
 
     Computed in double precision, since thousands of embedding values are summed.

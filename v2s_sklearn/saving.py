@@ -14,14 +14,14 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from v2s_sklearn import mapping, network, scaling, transfer, views
+from v2s_sklearn import arrays, mapping, network, scaling, transfer, views
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import ModelReference
 from v2s_sklearn.arrays import ArrayModule
 from v2s_sklearn.checks import check_n_jobs
 from v2s_sklearn.classifier import V2SClassifier
-from v2s_sklearn.errors import InvalidParameterError, SavedFileError
+from v2s_sklearn.errors import SavedFileError
 from v2s_sklearn.inference import device_or_cpu, resolve_device
 from v2s_sklearn.training import make_net
 from v2s_sklearn.transfer import TransferClassifier
@@ -38,7 +38,7 @@ MODULES = {
         mapping.LinearMapping,
         mapping.ManyToOneMapping,
         network.ReprogrammedModel,
-        nn.Linear,
+        arrays.Linear,
         nn.ModuleList,
         octaves.OctavePooling,
         transfer.FineTunedModel,

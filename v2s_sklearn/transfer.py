@@ -16,7 +16,7 @@ from torch import nn
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_model
 from v2s_sklearn.annotations import ClassWeight, RandomState, Source
-from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.arrays import ArrayModule, Linear
 from v2s_sklearn.checks import check_n_jobs, naming
 from v2s_sklearn.contract import BaseV2SClassifier
 from v2s_sklearn.inference import predict_proba, resolve_device
@@ -54,7 +54,7 @@ class FineTunedModel(ArrayModule):
         with torch.no_grad():
             n_embedding = self.embed(silence.unsqueeze(0).to(device)).shape[1]
         # Zero at first: all classes alike, whatever the seed, and no random state is read.
-        self.dense = nn.utils.skip_init(nn.Linear, n_embedding, n_target)
+        self.dense = nn.utils.skip_init(Linear, n_embedding, n_target)
         nn.init.zeros_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
 

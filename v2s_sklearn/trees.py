@@ -72,7 +72,7 @@ class TreeWriter:
             return {"scalar": self.encode(value.item(), name), "dtype": value.dtype.str}
         if type(value) is np.ndarray:
             return self._encode_array(value, name)
-        if type(value) in (torch.Tensor, torch.nn.Parameter):
+        if isinstance(value, torch.Tensor):
             return {"tensor": self._keep(value.detach().cpu().numpy(), name)}
         return _refuse(value, name) if self._encode_other is None else self._encode_other(value, name, self)
 

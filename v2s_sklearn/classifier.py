@@ -90,7 +90,7 @@ class V2SClassifier(BaseV2SClassifier):
         Weights of the classes, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
         Initial theta, mixtures of the filters that hear "playback", random mapping, order of the cases, dropout. The
-        same value gives the same bits.
+        same value gives the same bits on a CPU.
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0

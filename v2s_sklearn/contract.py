@@ -93,6 +93,8 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         "n_jobs": [Integral, None],
     }
 
+    acoustic_model_: Any
+
     # Columns of the two-level frame that fit was given.
     _channels = None
 

@@ -135,8 +135,6 @@ def test_a_pickle_needs_no_second_device(series):
 
 def test_inspection(device, series):
     X, y, X_test = series
-    followed = made("paper", device).set_params(callbacks=[AlignmentHistory()]).fit(X, y)
-    assert followed.net_.history[-1]["train_swd"] > 0
     plain = V2SClassifier(("tiny", "tiny-wave", "v2sc"), device=device, random_state=0).fit(X, y)
     paper = made("paper", device).set_params(acoustic_model="tiny").fit(X, y)
     TrainingDisplay.from_estimator(paper)
@@ -149,6 +147,11 @@ def test_inspection(device, series):
         plt.close("all")
         assert class_activation_maps(clf, X_test[:2])
         assert np.isfinite(importance(clf, X_test[:1], windows=[30])).all()
+
+
+def test_alignment_is_followed(device, series):
+    followed = made("paper", device).set_params(callbacks=[AlignmentHistory()]).fit(*series[:2])
+    assert followed.net_.history[-1]["train_swd"] > 0
 
 
 def test_an_onnx_graph(series, tmp_path):

@@ -279,7 +279,8 @@ class V2SClassifier(BaseV2SClassifier):
         )
         self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels, seed).fit(X, sample_weight)
         data = self.scaler_.transform(X)
-        views = [view.to(device).fit(**data, sample_weight=sample_weight) for view in plan.views]
+        # Learned on the CPU, since eigenvectors turn with the last bits: what is heard does not depend on the device.
+        views = [view.fit(**data, sample_weight=sample_weight) for view in plan.views]
         network = ReprogrammedModel(views).to(device)
 
         # Mapping h of source labels to target labels.

@@ -90,7 +90,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
         )
         self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels).fit(X)
         data = self.scaler_.transform(X)
-        self._network = ReprogrammedModel([view.to(device).fit(**data) for view in plan.views])
+        self._network = ReprogrammedModel([view.fit(**data) for view in plan.views]).to(device)
         self._n_features_out = sum(view.n_features for view in self._network.views)
 
     def _move_to(self, device):

@@ -14,7 +14,8 @@ from conftest import make_tiny_model, make_tiny_wave_model
 from second_device import SecondDevice
 
 import v2s_sklearn
-from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
+from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures, load_acoustic_model
+from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.alignment import AlignmentHistory
 from v2s_sklearn.inference import resolve_device
 from v2s_sklearn.inspection import (
@@ -76,10 +77,9 @@ def where(estimator):
     return {tensor.device.type for module in modules for tensor in [*module.parameters(), *module.buffers()]}
 
 
-def assert_near(found, expected):
-    """A GPU adds in another order, and a moment at the level of a share of time counts on one device alone."""
-    assert np.abs(found - expected).mean() < 2e-3
-    assert np.isclose(found, expected, atol=0.02).mean() > 0.99
+def assert_near(found, expected, device="meta"):
+    """A GPU adds in another order, and a voice hears the rounding of its phase."""
+    assert np.abs(found - expected).mean() < {"meta": 1e-5, "cuda": 0.05}[device]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -89,7 +89,7 @@ def test_answers_are_those_of_the_cpu(name, device, series, tmp_path):
     estimator = made(name, device).fit(X, y)
     found = answers(estimator, X_test)
     assert where(estimator) == {device}
-    assert_near(found, expected)
+    assert_near(found, expected, device)
     np.testing.assert_array_equal(answers(made(name, device).fit(X, y), X_test), found)
 
     estimator.save(tmp_path / "saved")
@@ -99,7 +99,7 @@ def test_answers_are_those_of_the_cpu(name, device, series, tmp_path):
         np.testing.assert_array_equal(answers(again, X_test), found)
     on_cpu = v2s_sklearn.load(tmp_path / "saved", device="cpu")
     assert where(on_cpu) == {"cpu"}
-    assert_near(answers(on_cpu, X_test), found)
+    assert_near(answers(on_cpu, X_test), found, device)
 
 
 def test_many_channels_and_unequal_length(device):
@@ -107,7 +107,7 @@ def test_many_channels_and_unequal_length(device):
         X, y = load(split="train")
         X, y = X[::12], y[::12]
         expected, found = (V2SClassifier(device=d, random_state=0).fit(X, y).predict_proba(X) for d in ("cpu", device))
-        assert_near(found, expected)
+        assert_near(found, expected, device)
 
 
 def test_a_pickle_needs_no_second_device(series):
@@ -125,6 +125,7 @@ def test_a_pickle_needs_no_second_device(series):
         for estimator in (estimators[0], estimators[2]):
             estimator.net_.device = "cuda:7"
         pickled = [pickle.dumps(estimator) for estimator in estimators]
+        assert [pickle.dumps(estimator) for estimator in estimators] == pickled
         for estimator in estimators[:2]:
             assert where(estimator) == {"meta"}
     for content, expected in zip(pickled, found, strict=True):
@@ -178,8 +179,6 @@ def test_what_lies_in_two_places_does_not_go_together():
 
 def test_auto_is_the_cpu_in_a_child_of_a_process_that_uses_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: False)
-    assert resolve_device("auto") == torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
     assert resolve_device("auto") == torch.device("cpu")
 
@@ -229,3 +228,27 @@ def test_a_precision_that_follows_its_backend_goes_on_doing_so():
         assert places[1].fp32_precision == "tf32"
     finally:
         torch.backends.mkldnn.fp32_precision = "none"
+
+
+class Inside(AcousticModel):
+    """A network of one's own around a packaged one."""
+
+    def __init__(self, inner):
+        super().__init__(inner.source_labels, copy.deepcopy(inner.frontend), inner.sample_rate, inner.n_samples)
+        self.inner, self.louder = inner, torch.nn.Parameter(torch.ones(1))
+
+    def activations(self, features):
+        return self.inner.activations(features * self.louder)
+
+
+def test_a_packaged_source_inside_another_is_pickled_by_its_name(series):
+    X, y, X_test = series
+    expected = V2SClassifier(Inside(load_acoustic_model("v2sa")), device="cpu", random_state=0).fit(X, y)
+    with SecondDevice():
+        clf = V2SClassifier(Inside(load_acoustic_model("v2sa", device="meta")), device="meta", random_state=0).fit(X, y)
+        found = clf.predict_proba(X_test)
+        pickled = pickle.dumps(clf)
+        assert len(pickled) < len(pickle.dumps(expected)) + 1000
+        assert_near(pickle.loads(pickled).predict_proba(X_test), found)
+    assert_near(found, expected.predict_proba(X_test))
+    assert load_acoustic_model("v2sa").lies_on(torch.device("cpu"))

@@ -179,9 +179,9 @@ def resolve_device(device):
     if device == "auto":
         # A forked child cannot use the GPU if its parent did.
         usable = torch.cuda.is_available() and not torch.cuda._is_in_bad_fork()
-        return torch.device("cuda" if usable else "cpu")
+        device = "cuda" if usable else "cpu"
     try:
-        return torch.empty(0, device=device).device
+        return torch.empty(0, device=device).device  # with its number
     except (RuntimeError, AssertionError) as error:
         raise InvalidParameterError(
             f"device={device!r} cannot be used here: {str(error).splitlines()[0]} Take 'auto', 'cpu' or a device of "

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.folding import fold
+from v2s_sklearn.arrays import to_tensor
 from v2s_sklearn.errors import InvalidParameterError
 
 N_SEGMENTS = 8
@@ -65,6 +66,40 @@ def bands_as_channels(x, n_values=96):
     """
     bands = max(1, min(x.shape[3], n_values // x.shape[1]))
     return nn.functional.adaptive_avg_pool2d(x, (x.shape[2], bands)).transpose(2, 3).flatten(1, 2)
+
+
+def _own_modules(module):
+    """Return a module and those inside it, without the acoustic models there, which may be shared."""
+    inner = (child for child in module.children() if not isinstance(child, AcousticModel))
+    return [module, *(own for child in inner for own in _own_modules(child))]
+
+
+def _recurrent_layers(model):
+    """Return the layers of torch's that hold their weights a second time."""
+    return [module for module in _own_modules(model) if isinstance(module, nn.RNNBase)]
+
+
+def _places(model):
+    """Return the dict of each parameter and buffer of a model, and its name there."""
+    tensors = (tensors for module in _own_modules(model) for tensors in (module._parameters, module._buffers))
+    return [(one, name) for one in tensors for name in one]
+
+
+def _take_tensor(tensors, name):
+    """Leave None instead of a parameter or buffer; return it as what `_put_tensor` makes it again from."""
+    tensor, tensors[name] = tensors[name], None
+    if tensor is None:
+        return None
+    last = tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.detach().cpu().numpy(), last, isinstance(tensor, nn.Parameter), tensor.requires_grad
+
+
+def _put_tensor(tensors, name, content):
+    if content is not None:
+        array, last, is_parameter, requires_grad = content
+        tensor = to_tensor(array)
+        tensor = tensor.contiguous(memory_format=torch.channels_last) if last else tensor
+        tensors[name] = nn.Parameter(tensor, requires_grad) if is_parameter else tensor
 
 
 class AcousticModel(nn.Module):
@@ -215,10 +250,22 @@ class AcousticModel(nn.Module):
 
     def _apply(self, fn, recurse=True):
         self._folded = None  # another device or precision
+        # A loaded model inside this one is shared: it stays where it is, and one of the other device takes its place.
+        place = fn(torch.empty(0, device=next(self.parameters()).device)).device
+        for module in _own_modules(self):
+            for name, child in module._modules.items():
+                loaded = isinstance(child, AcousticModel) and (child.full_rate or child).source
+                if loaded and not child.lies_on(place):
+                    model = loaded.load(place)
+                    module._modules[name] = model if child.full_rate is None else model.at_half_rate()
         return super()._apply(fn, recurse)
 
     def __getstate__(self):
         return {**self.__dict__, "_folded": None}
+
+    def lies_on(self, device):
+        """Return whether all of it is on a device: it may have been moved, alone or inside another module."""
+        return all(tensor.device == device for tensor in chain(self.parameters(), self.buffers()))
 
     def n_parameters(self):
         """Return the number of weights of the network."""
@@ -235,16 +282,16 @@ class AcousticModel(nn.Module):
 
         ``copy.deepcopy`` gives the shared, frozen model again where the model was loaded.
         """
-        twin = self._with_own_weights()
-        twin.source = None
-        return twin.requires_grad_(True).eval()
-
-    def _with_own_weights(self):
-        twin = object.__new__(type(self))
         # A loaded model inside this one would be copied as a reference, too.
         inner = (module for module in self.modules() if isinstance(module, AcousticModel) and module is not self)
-        memo = {id(self): twin} | {id(module): module.trainable_copy() for module in inner}
-        twin.__setstate__(copy.deepcopy({**self.__getstate__(), "full_rate": None}, memo))
+        twin = self._copy({id(module): module.trainable_copy() for module in inner})
+        return twin.requires_grad_(True).eval()
+
+    def _copy(self, memo):
+        """Return a copy without a name; ``memo`` has what stands for modules inside it, as `copy.deepcopy` takes it."""
+        twin = object.__new__(type(self))
+        state = {**self.__getstate__(), "full_rate": None, "source": None}
+        twin.__setstate__(copy.deepcopy(state, {id(self): twin} | memo))
         return twin
 
     def at_half_rate(self):
@@ -263,14 +310,28 @@ class AcousticModel(nn.Module):
         return twin
 
     def __reduce_ex__(self, protocol):
-        """Pickle and copy a loaded model as a reference to its weights file, others as they are on the CPU."""
+        """Pickle and copy a loaded model as a reference to its weights file, one on a GPU for any device."""
         if self.full_rate is not None:
             return _at_half_rate, (self.full_rate,)
         if self.source is not None:
             return self.source.load, ()
-        if any(tensor.device.type != "cpu" for tensor in chain(self.parameters(), self.buffers())):
-            return self._with_own_weights().to("cpu").__reduce_ex__(protocol)
-        return super().__reduce_ex__(protocol)
+        if self.lies_on(torch.device("cpu")):
+            return super().__reduce_ex__(protocol)
+        twin = self._copy({})
+        for layer in _recurrent_layers(twin):
+            layer._flat_weights = []
+        arrays = [_take_tensor(*place) for place in _places(twin)]
+        function, arguments, state, *rest = super(AcousticModel, twin).__reduce_ex__(protocol)
+        return function, arguments, {**state, "_arrays": arrays}, *rest
+
+    def __setstate__(self, state):
+        state = dict(state)
+        arrays = state.pop("_arrays", None)
+        super().__setstate__(state)
+        for place, content in zip(_places(self), arrays or (), strict=arrays is not None):
+            _put_tensor(*place, content)
+        for layer in _recurrent_layers(self) if arrays else ():
+            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 
     @torch.no_grad()
     def predict_proba(self, waveform):

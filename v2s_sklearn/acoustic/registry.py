@@ -169,7 +169,7 @@ def load_acoustic_model(
     >>> model.sample_rate, model.n_samples, model.n_classes
     (16000, 16000, 36)
     """
-    device = torch.device(device)
+    device = torch.empty(0, device=device).device  # with its number
     if isinstance(acoustic_model, AcousticModel):
         return _load_instance(acoustic_model, device)
     if not isinstance(acoustic_model, str | Path):
@@ -180,10 +180,11 @@ def load_acoustic_model(
     name = _full_name(str(acoustic_model))
     with _LOCK:
         for (known, _, place), model in _LOADED.items():
-            if sha256 is not None and (known, place, model.source.sha256) == (name, device, sha256):
+            wanted = sha256 is not None and (known, place, model.source.sha256) == (name, device, sha256)
+            if wanted and model.lies_on(device):
                 return model
         key = (name, _state_of(name), device)
-        if key not in _LOADED:
+        if key not in _LOADED or not _LOADED[key].lies_on(device):
             with own_settings():
                 _LOADED[key] = _load(name, device)
         model = _LOADED[key]
@@ -201,7 +202,7 @@ def _load_instance(model, device):
     """Return a model on a device: itself if it lies there, what it was loaded from otherwise."""
     if model.source is None and model.full_rate is None:
         return model.to(device).freeze()
-    if next(model.parameters()).device == device:
+    if model.lies_on(device):
         return model
     if model.full_rate is not None:
         return load_acoustic_model(model.full_rate, device=device).at_half_rate()
@@ -302,7 +303,7 @@ def _make(name, device):
         raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
     if model.source is not None or model.full_rate is not None:
         return _load_instance(model, device)
-    if any(parameter.device != device for parameter in model.parameters()):
+    if not model.lies_on(device):
         model = copy.deepcopy(model).to(device)  # the factory may give the same object again, for another device
     model.freeze()
     model.source = ModelReference(name, digest_of_model(model))

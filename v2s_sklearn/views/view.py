@@ -74,7 +74,7 @@ class View(ArrayModule):
         """The frozen acoustic model, on the device of theta."""
         (acoustic,) = self._acoustic
         device = next(self.transformation.parameters()).device
-        if next(acoustic.parameters()).device == device:
+        if acoustic.lies_on(device):
             return acoustic
         return load_acoustic_model(acoustic, device=device)
 

@@ -251,13 +251,14 @@ class AcousticModel(nn.Module):
     def _apply(self, fn, recurse=True):
         self._folded = None  # another device or precision
         # A loaded model inside this one is shared: it stays where it is, and one of the other device takes its place.
-        place = fn(torch.empty(0, device=next(self.parameters()).device)).device
         for module in _own_modules(self):
             for name, child in module._modules.items():
                 loaded = isinstance(child, AcousticModel) and (child.full_rate or child).source
-                if loaded and not child.lies_on(place):
-                    model = loaded.load(place)
-                    module._modules[name] = model if child.full_rate is None else model.at_half_rate()
+                if loaded:
+                    place = fn(next(child.parameters()).detach()[:0]).device
+                    if not child.lies_on(place):
+                        model = loaded.load(place)
+                        module._modules[name] = model if child.full_rate is None else model.at_half_rate()
         return super()._apply(fn, recurse)
 
     def __getstate__(self):
@@ -321,15 +322,15 @@ class AcousticModel(nn.Module):
         for layer in _recurrent_layers(twin):
             layer._flat_weights = []
         arrays = [_take_tensor(*place) for place in _places(twin)]
-        function, arguments, state, *rest = super(AcousticModel, twin).__reduce_ex__(protocol)
-        return function, arguments, {**state, "_arrays": arrays}, *rest
+        reduced: Any = super(AcousticModel, twin).__reduce_ex__(protocol)
+        return *reduced[:2], {**reduced[2], "_arrays": arrays}, *reduced[3:]
 
     def __setstate__(self, state):
         state = dict(state)
         arrays = state.pop("_arrays", None)
         super().__setstate__(state)
-        for place, content in zip(_places(self), arrays or (), strict=arrays is not None):
-            _put_tensor(*place, content)
+        for (tensors, name), content in zip(_places(self), arrays or (), strict=arrays is not None):
+            _put_tensor(tensors, name, content)
         for layer in _recurrent_layers(self) if arrays else ():
             layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 import v2s_sklearn
 from v2s_sklearn import V2SClassifier, V2SFeatures, list_acoustic_models, load_acoustic_model, register_acoustic_model
+from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums, save_weights
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
 from v2s_sklearn.views import Voice
@@ -110,9 +111,16 @@ def test_a_changed_file_is_refused(weights_file):
         load_weights(weights_file, sha256=digest)
 
 
-def test_a_pickle_refuses_other_weights(weights_file, tmp_path):
+def test_a_model_of_another_time_is_the_model_of_its_name(monkeypatch):
+    model = load_acoustic_model("tiny")
+    monkeypatch.setattr(v2s_sklearn.acoustic.registry, "_LOADED", {})
+    with pytest.raises(ValueError, match="each once"):
+        load_acoustic_models(("tiny", model))
+
+
+def test_a_pickle_refuses_other_weights(weights_file, monkeypatch):
     pickled = pickle.dumps(load_acoustic_model(weights_file))
-    v2s_sklearn.acoustic.registry._LOADED.clear()
+    monkeypatch.setattr(v2s_sklearn.acoustic.registry, "_LOADED", {})
     other = make_tiny_model()
     torch.nn.init.zeros_(other.output.bias)
     save_weights(other, weights_file, "attention_rnn", TINY_CONFIG)

@@ -229,7 +229,9 @@ def load_acoustic_models(acoustic_model, device="cpu"):
     if not isinstance(acoustic_model, list | tuple):
         return (load_acoustic_model(acoustic_model, device=device),)
     models = tuple(load_acoustic_model(model, device=device) for model in acoustic_model)
-    if len(set(map(id, models))) != len(models) or not models:
+    # A model that is given may be another object than the one of its name, which was loaded later.
+    known = {(model.window, (model.full_rate or model).source or id(model)) for model in models}
+    if len(known) != len(models) or not models:
         raise InvalidParameterError(
             f"acoustic_model={acoustic_model!r} must be one model, or a list of at least one, each once."
         )

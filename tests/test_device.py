@@ -217,8 +217,6 @@ def test_products_have_full_precision_whatever_the_caller_allows(precision, seri
 
 def test_a_precision_that_follows_its_backend_goes_on_doing_so():
     places = torch.backends.mkldnn, torch.backends.mkldnn.conv
-    with full_precision():
-        pass
     try:
         torch.backends.mkldnn.fp32_precision = "bf16"
         with full_precision():

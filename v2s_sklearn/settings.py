@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from v2s_sklearn.compatibility import precision_flags
 from v2s_sklearn.threads import one_thread
 
 # What makes tensors of the default dtype.
@@ -119,15 +120,11 @@ class without_cudnn(_ProcessFlags):
         yield torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled, False
 
 
-# What torch calls the precisions below single precision.
-REDUCED = ("tf32", "bf16")
-
-
 class full_precision(_ProcessFlags):
     """Context in which products of single-precision numbers have single precision, and the same bits each time.
 
     On a GPU torch computes convolutions with the 10 bits of TF32 unless it is told otherwise, and products of matrices
-    where a caller allowed it; with these, probabilities differ by 0.05. On a CPU a caller can allow bfloat16.
+    where a caller allowed it. On a CPU a caller can allow bfloat16.
     """
 
     @staticmethod
@@ -135,26 +132,4 @@ class full_precision(_ProcessFlags):
         if torch.backends.cuda.is_built():
             yield torch._C._get_cudnn_benchmark, torch._C._set_cudnn_benchmark, False
             yield torch._C._get_cudnn_deterministic, torch._C._set_cudnn_deterministic, True
-        if hasattr(torch.backends, "fp32_precision"):
-            for backend, places in _places_of_precision().items():
-                yield from (_precision_flag(backend, place) for place in places if place.fp32_precision in REDUCED)
-        else:  # torch below 2.9
-            yield torch._C._get_cudnn_allow_tf32, torch._C._set_cudnn_allow_tf32, False
-            yield torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"
-
-
-def _places_of_precision():
-    """Return what has a precision of its own, by the backend whose precision it has where it has none."""
-    cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
-    on_gpu = {cudnn: (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)} if torch.backends.cuda.is_built() else {}
-    return on_gpu | {mkldnn: (mkldnn.conv, mkldnn.rnn, mkldnn.matmul)}
-
-
-def _precision_flag(backend, place):
-    """Return what reads the precision of a place and what sets it, and full precision."""
-
-    def read():
-        """Return "none" where the backend says the same, so that the place goes on following it."""
-        return "none" if place.fp32_precision == backend.fp32_precision else place.fp32_precision
-
-    return read, lambda precision: setattr(place, "fp32_precision", precision), "ieee"
+        yield from precision_flags()

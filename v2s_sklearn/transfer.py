@@ -113,8 +113,7 @@ class TransferClassifier(BaseV2SClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Order of the cases, cases for early stopping. The same value gives the same bits on a
-        CPU.
+        Order of the cases, cases for early stopping. The same value gives the same bits on a CPU.
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0

@@ -183,9 +183,9 @@ def resolve_device(device):
     try:
         return torch.empty(0, device=device).device  # with its number
     except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
         raise InvalidParameterError(
-            f"device={device!r} cannot be used here: {str(error).splitlines()[0]} Take 'auto', 'cpu' or a device of "
-            "this machine."
+            f"device={device!r} cannot be used here: {reason}. Take 'auto', 'cpu' or a device of this machine."
         ) from error
 
 

@@ -232,9 +232,8 @@ def load_acoustic_models(acoustic_model, device="cpu"):
     # A model that is given may be another object than the one of its name, which was loaded later.
     known = {(model.window, (model.full_rate or model).source or id(model)) for model in models}
     if len(known) != len(models) or not models:
-        raise InvalidParameterError(
-            f"acoustic_model={acoustic_model!r} must be one model, or a list of at least one, each once."
-        )
+        given = [getattr(model.source, "name", type(model).__name__) for model in models]
+        raise InvalidParameterError(f"acoustic_model={given} must be one model, or a list of at least one, each once.")
     return models
 
 

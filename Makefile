@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The core of the suite, for other releases of Python and of what we depend on. Without compilation, on which aeon's checks
 # would spend minutes, and which nothing of ours needs.
-CORE := -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests/test_contract.py tests/test_golden.py \
-    tests/test_bad_input.py tests/test_habits.py tests/test_saving.py tests/test_tables.py
+CORE := -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests/test_base.py tests/test_golden.py \
+    tests/test_bad_input.py tests/test_habits.py tests/persistence/test_loading.py tests/series/test_containers.py
 WITHOUT_JIT := NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
 # Environments are kept.
@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test
 
 # Where there is a GPU: in an environment that has a torch for it.
 test-cuda:
-	CUDA_VISIBLE_DEVICES=0 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(PYTHON) -m pytest -q tests/test_device.py tests/test_contract.py
+	CUDA_VISIBLE_DEVICES=0 OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(PYTHON) -m pytest -q tests/test_device.py tests/test_base.py
 
 # Image networks, apart from the core suite: torchvision does not import beside its CPU-only torch.
 test-vision: .venv-vision/.installed

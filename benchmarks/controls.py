@@ -23,12 +23,12 @@ from sklearn.model_selection import StratifiedKFold
 from sources import measure_once
 
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
-from v2s_sklearn.acoustic.contour import z_normalise
+from v2s_sklearn.acoustic.networks.contour import z_normalise
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, HEADER_KEY, WEIGHTS_DIR
-from v2s_sklearn.inference import compute_embeddings
-from v2s_sklearn.mapping import LinearMapping
-from v2s_sklearn.network import ReprogrammedModel
-from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.mapping.mappings import LinearMapping
+from v2s_sklearn.network.inference import compute_embeddings
+from v2s_sklearn.network.reprogrammed import ReprogrammedModel
+from v2s_sklearn.series.scaling import SeriesScaler
 from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
 ROOT = Path(__file__).parent

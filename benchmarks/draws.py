@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 from skorch.callbacks import EpochTimer
 
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures, register_acoustic_model
-from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.contour import ContourNet
-from v2s_sklearn.acoustic.tcn import TemporalConvNet
-from v2s_sklearn.acoustic.wav2vec import Wav2Vec
+from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.networks.contour import ContourNet
+from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
+from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.views import DEFAULT_VOICES, Voice
 
 WORDS = [f"word{index}" for index in range(6)]

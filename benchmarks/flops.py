@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from v2s_sklearn.operations import count_flops
+from v2s_sklearn.runtime.flops import count_flops
 
 MATRIX_SIZE = 1024
 

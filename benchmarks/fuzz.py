@@ -24,8 +24,9 @@ from unittest.mock import patch
 import numpy as np
 from draws import VOICE, as_container, draw_estimator, draw_labels, draw_series, draw_weights, register_sources
 
-from v2s_sklearn import V2SFeatures, load, network, to_onnx
+from v2s_sklearn import V2SFeatures, load, to_onnx
 from v2s_sklearn.errors import ExportError, SavedFileError
+from v2s_sklearn.network import reprogrammed as network
 
 # Calls after which the counts so far are printed.
 N_REPORT = 100

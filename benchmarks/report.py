@@ -23,7 +23,7 @@ from published import compare_with_published, describe_resamples, our_means, rea
 from results_file import Result
 from scipy.stats import rankdata, wilcoxon
 
-from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.files.writing import write_atomically
 
 ROOT = Path(__file__).parent
 DOCS = ROOT.parent / "docs" / "benchmark.md"

@@ -35,7 +35,7 @@ from v2s_sklearn.alignment import (
     target_logits,
     target_risk_bound,
 )
-from v2s_sklearn.inference import predict_proba
+from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.transfer import TransferClassifier
 
 ROOT = Path(__file__).parent

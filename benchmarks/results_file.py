@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.files.writing import write_atomically
 
 
 def result_path(folder, classifier, dataset, resample, split="test"):

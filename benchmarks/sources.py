@@ -19,7 +19,7 @@ from report import replace_block
 from run import set_threads
 
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
-from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.pretrain.__main__ import RECIPES, evaluate_on_raw_audio
 from v2s_sklearn.pretrain.datasets import DATASETS
 

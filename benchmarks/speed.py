@@ -34,7 +34,8 @@ from plain_v2s import PlainTrainer, PlainV2S
 from run import set_threads
 from skorch.callbacks import Callback
 
-from v2s_sklearn import V2SClassifier, load_acoustic_model, settings
+from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn.runtime import settings
 
 EPOCH_GOALS = {"v2sa": 0.45, "v2st": 0.5}
 PREDICT_GOAL, WIDE_GOAL, FRACTION_GOAL, TOLERANCE = 0.5, 15.0, 0.5, 1e-8

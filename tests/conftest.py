@@ -10,8 +10,8 @@ import torch
 from aeon.datasets import load_gunpoint, load_italy_power_demand
 
 from v2s_sklearn import V2SClassifier, register_acoustic_model
-from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.wav2vec import Wav2Vec
+from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 
 TINY_CONFIG = {
     "source_labels": [f"word{index}" for index in range(12)],

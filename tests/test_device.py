@@ -17,7 +17,6 @@ import v2s_sklearn
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures, load_acoustic_model
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.alignment import AlignmentHistory
-from v2s_sklearn.inference import resolve_device
 from v2s_sklearn.inspection import (
     AttentionDisplay,
     EmbeddingDisplay,
@@ -29,8 +28,9 @@ from v2s_sklearn.inspection import (
     class_activation_maps,
     importance,
 )
-from v2s_sklearn.onnx import to_onnx
-from v2s_sklearn.settings import full_precision, own_settings
+from v2s_sklearn.persistence.onnx import to_onnx
+from v2s_sklearn.runtime.devices import resolve_device
+from v2s_sklearn.runtime.settings import full_precision, own_settings
 
 PLACES = [torch.backends.mkldnn.conv, torch.backends.mkldnn.rnn, torch.backends.mkldnn.matmul]
 if torch.backends.cuda.is_built():

@@ -8,10 +8,10 @@ import torch
 from conftest import TINY_CONFIG
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model, register_acoustic_model
+from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.tcn import TemporalConvNet
+from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.frontend import LogMel
 from v2s_sklearn.views import DEFAULT_VOICES
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures, register_acoustic_model
+from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError, TrainingDivergedError
-from v2s_sklearn.frontend import LogMel
-from v2s_sklearn.scaling import SeriesScaler
+from v2s_sklearn.series.scaling import SeriesScaler
 from v2s_sklearn.views import Voice
 
 ESTIMATORS = {

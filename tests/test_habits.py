@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 
 from v2s_sklearn import TransferClassifier, V2SClassifier
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError
-from v2s_sklearn.progress import progress
+from v2s_sklearn.runtime.progress import progress
 
 
 def walks(n_cases=9, n_points=8):

@@ -183,8 +183,8 @@ def test_a_child_of_a_busy_parent_is_not_locked_out():
     taken, done = threading.Event(), threading.Event()
 
     def hold():
-        from v2s_sklearn.settings import own_settings
-        from v2s_sklearn.threads import one_thread
+        from v2s_sklearn.runtime.settings import own_settings
+        from v2s_sklearn.runtime.threads import one_thread
 
         with own_settings(), registry._LOCK, one_thread._lock:
             taken.set()

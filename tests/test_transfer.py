@@ -9,9 +9,9 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from v2s_sklearn import TransferClassifier, V2SClassifier, load_acoustic_model
+from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.tcn import TemporalConvNet
-from v2s_sklearn.frontend import LogMel
+from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
 
 
 def tensors_of(model):

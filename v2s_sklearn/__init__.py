@@ -3,8 +3,8 @@
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.classifier import V2SClassifier
-from v2s_sklearn.onnx import to_onnx
-from v2s_sklearn.saving import load
+from v2s_sklearn.persistence.loading import load
+from v2s_sklearn.persistence.onnx import to_onnx
 from v2s_sklearn.transfer import TransferClassifier
 from v2s_sklearn.transformer import V2SFeatures
 

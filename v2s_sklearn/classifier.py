@@ -12,23 +12,15 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.annotations import ClassWeight, RandomState, Source
-from v2s_sklearn.checks import check_n_jobs, naming
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.inference import (
-    compute_source_probabilities,
-    embeddings_of,
-    predict_proba,
-    resolve_device,
-)
-from v2s_sklearn.mapping import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
-from v2s_sklearn.network import ReprogrammedModel
-from v2s_sklearn.progress import progress
-from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.settings import own_settings
-from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
-from v2s_sklearn.views import DEFAULT_SOURCES, Voice, plan_views
+from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
+from v2s_sklearn.mapping.mappings import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
+from v2s_sklearn.network.inference import compute_source_probabilities, embeddings_of
+from v2s_sklearn.network.reprogrammed import reprogram
+from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, make_net, training_data
+from v2s_sklearn.runtime.devices import resolve_device
+from v2s_sklearn.runtime.progress import progress
+from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.views import DEFAULT_SOURCES, Voice
 
 
 class V2SClassifier(BaseV2SClassifier):
@@ -255,39 +247,35 @@ class V2SClassifier(BaseV2SClassifier):
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
         self._validate_params()
-        self._n_jobs = check_n_jobs(self.n_jobs)
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         random_state = check_random_state(self.random_state)
         seed = int(random_state.randint(2**31 - 1))
         device = resolve_device(self.device)
 
         # Frozen source model f_S, or several.
-        with naming("acoustic_model"):
-            models = load_acoustic_models(self.acoustic_model, device=device)
-        self.acoustic_model_ = models[0] if len(models) == 1 else models
+        models = self._load_sources(device)
 
         # Input transformation H(x; theta): the views through which the sources hear a series.
-        plan = plan_views(
+        self.scaler_, batch, network = reprogram(
             models,
-            n_channels=min(X[0].shape[0], self.max_channels),
+            X,
+            sample_weight,
+            max_channels=self.max_channels,
+            standardize=self.standardize,
+            seed=seed,
+            device=device,
             reprogramming=self.reprogramming,
             learned_mapping=self.mapping == "ridge",
             voices=self.voices,
             n_replicates=self.n_replicates,
             dropout=self.dropout,
-            seed=seed,
         )
-        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels, seed).fit(X, sample_weight)
-        data = self.scaler_.transform(X)
-        # Learned on the CPU, since eigenvectors turn with the last bits: what is heard does not depend on the device.
-        views = [view.fit(**data, sample_weight=sample_weight) for view in plan.views]
-        network = ReprogrammedModel(views).to(device)
 
         # Mapping h of source labels to target labels.
         mapping: LinearMapping | ManyToOneMapping
         n_source = sum(model.n_classes for model in models)
         if self.mapping == "ridge":
-            embeddings = embeddings_of(network, data, device, self._n_jobs)
+            embeddings = embeddings_of(network, batch, device, self.n_jobs)
             mapping = LinearMapping(network.blocks(), self.n_classes_)
             with progress(len(X), "fit", self.verbose):
                 mapping.solve(embeddings, labels, sample_weight)
@@ -295,25 +283,20 @@ class V2SClassifier(BaseV2SClassifier):
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
             with progress(len(X), "fit", self.verbose):
-                probabilities = compute_source_probabilities(network, data, device, self._n_jobs)
+                probabilities = compute_source_probabilities(network, batch, device, self.n_jobs)
             mapping = ManyToOneMapping(frequency_mapping(probabilities, labels, self.n_classes_, sample_weight))
         network.mapping = mapping.to(device)
 
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
         net = make_net(self, network, labels, random_state)
         if self.max_epochs > 0:
-            training_data = data | network.precompute(**data) | {"sample_weight": sample_weight}
-            net.partial_fit(training_data, labels)
+            precomputed = network.precompute(batch.series, batch.lengths)
+            net.partial_fit(training_data(batch, sample_weight, precomputed), labels)
             if isinstance(mapping, LinearMapping):
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
                 with progress(len(X), "fit again", self.verbose):
                     mapping.solve(embeddings, labels, sample_weight)
         self.net_ = net
-
-    @own_settings()
-    def _predict_proba(self, X):
-        with progress(len(X), "predict", self.verbose):
-            return predict_proba(self.net_, X, self.scaler_)
 
     @property
     def theta_(self) -> Any:

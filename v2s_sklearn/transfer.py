@@ -11,71 +11,15 @@ from typing import Any
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from torch import nn
 
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.annotations import ClassWeight, RandomState, Source
-from v2s_sklearn.arrays import ArrayModule, Linear
-from v2s_sklearn.checks import check_n_jobs, naming
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.inference import predict_proba, resolve_device
-from v2s_sklearn.network import CHUNK_WAVEFORMS
-from v2s_sklearn.progress import progress
-from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.settings import own_settings
-from v2s_sklearn.training import TRAINING_CONSTRAINTS, make_net
-from v2s_sklearn.views.pad import PadReprogram, PadView
-
-
-class FineTunedModel(ArrayModule):
-    """Padding -> trainable copy of an acoustic model, up to its last layer before the logits -> dense layer.
-
-    Parameters
-    ----------
-    acoustic : AcousticModel
-        Frozen; it is copied and stays as it is.
-    n_replicates : int
-        Of the series in the padded waveform, whose other samples are zero.
-    n_target : int
-        Number of target classes.
-    """
-
-    chunk_cases = CHUNK_WAVEFORMS  # the channels of a case share one
-
-    def __init__(self, acoustic, n_replicates, n_target):
-        super().__init__()
-        self.padding = PadReprogram(acoustic.n_samples, n_replicates)
-        silence = torch.zeros_like(self.padding.theta.data)
-        del self.padding.theta
-        self.padding.register_buffer("theta", silence, persistent=False)
-        device = next(acoustic.parameters()).device
-        self.acoustic = acoustic.trainable_copy()
-        with torch.no_grad():
-            n_embedding = self.embed(silence.unsqueeze(0).to(device)).shape[1]
-        # Zero at first: all classes alike, whatever the seed, and no random state is read.
-        self.dense = nn.utils.skip_init(Linear, n_embedding, n_target)
-        nn.init.zeros_(self.dense.weight)
-        nn.init.zeros_(self.dense.bias)
-
-    def train(self, mode=True):
-        """Switch to training mode, but for the acoustic model, whose normalisation keeps the source's statistics.
-
-        A batch may hold one case, which has no statistics of its own. The dropout of the source stays off, too.
-        """
-        super().train(mode)
-        self.acoustic.eval()
-        return self
-
-    def embed(self, waveform):
-        """Return the last layer before the logits, its mean over time: (B, S) to (B, D)."""
-        activations = self.acoustic.activations(self.acoustic.frontend(waveform))
-        last = [activation for name, activation in activations.items() if name != "logits"][-1]
-        return last.mean(2) if last.ndim == 3 else last
-
-    def forward(self, series, lengths):
-        """Return the log-probabilities of the target classes: (B, C, T), (B,) to (B, n_classes)."""
-        return torch.log_softmax(self.dense(self.embed(self.padding(series, lengths).squeeze(1))), dim=1)
+from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
+from v2s_sklearn.network.fine_tuned import FineTunedModel
+from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, make_net, training_data
+from v2s_sklearn.runtime.devices import resolve_device
+from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.series.scaling import SeriesScaler
+from v2s_sklearn.views.pad import PadView
 
 
 class TransferClassifier(BaseV2SClassifier):
@@ -218,21 +162,14 @@ class TransferClassifier(BaseV2SClassifier):
     @own_settings()
     def _fit(self, X, y, sample_weight=None):
         self._validate_params()
-        self._n_jobs = check_n_jobs(self.n_jobs)
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         device = resolve_device(self.device)
-        with naming("acoustic_model"):
-            self.acoustic_model_ = load_acoustic_model(self.acoustic_model, device=device)
-        max_points = PadView.max_points(self.acoustic_model_, n_channels=X[0].shape[0])
+        (model,) = self._load_sources(device)
+        max_points = PadView.max_points(model, n_channels=X[0].shape[0])
         self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
-        data = self.scaler_.transform(X) | {"sample_weight": sample_weight}
-        module = FineTunedModel(self.acoustic_model_, self.n_replicates, self.n_classes_).to(device)
-        self.net_ = make_net(self, module, labels, check_random_state(self.random_state)).partial_fit(data, labels)
-
-    @own_settings()
-    def _predict_proba(self, X):
-        with progress(len(X), "predict", self.verbose):
-            return predict_proba(self.net_, X, self.scaler_)
+        module = FineTunedModel(model, self.n_replicates, self.n_classes_).to(device)
+        net = make_net(self, module, labels, check_random_state(self.random_state))
+        self.net_ = net.partial_fit(training_data(self.scaler_.transform(X), sample_weight), labels)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

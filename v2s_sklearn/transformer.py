@@ -8,15 +8,12 @@ from collections.abc import Sequence
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.annotations import Source
-from v2s_sklearn.checks import check_n_jobs, naming
-from v2s_sklearn.contract import BaseV2STransformer
-from v2s_sklearn.inference import compute_embeddings, in_blocks, resolve_device
-from v2s_sklearn.network import ReprogrammedModel
-from v2s_sklearn.scaling import SeriesScaler
-from v2s_sklearn.settings import own_settings
-from v2s_sklearn.views import DEFAULT_SOURCES, Voice, plan_views
+from v2s_sklearn.base import BaseV2STransformer, Source
+from v2s_sklearn.network.inference import compute_embeddings, in_blocks
+from v2s_sklearn.network.reprogrammed import reprogram
+from v2s_sklearn.runtime.devices import resolve_device
+from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.views import DEFAULT_SOURCES, Voice
 
 
 class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
@@ -76,33 +73,23 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     @own_settings()
     def _fit(self, X, y=None):
         self._validate_params()
-        self._n_jobs = check_n_jobs(self.n_jobs)
         device = resolve_device(self.device)
-        with naming("acoustic_model"):
-            models = load_acoustic_models(self.acoustic_model, device=device)
-        self.acoustic_model_ = models[0] if len(models) == 1 else models
-        plan = plan_views(
-            models,
-            n_channels=min(X[0].shape[0], self.max_channels),
+        self.scaler_, _, self._network = reprogram(
+            self._load_sources(device),
+            X,
+            max_channels=self.max_channels,
+            standardize=self.standardize,
+            device=device,
             reprogramming=self.reprogramming,
             voices=self.voices,
             n_replicates=self.n_replicates,
         )
-        self.scaler_ = SeriesScaler(self.standardize, plan.max_points, self.max_channels).fit(X)
-        data = self.scaler_.transform(X)
-        self._network = ReprogrammedModel([view.fit(**data) for view in plan.views]).to(device)
-        self._n_features_out = sum(view.n_features for view in self._network.views)
+        self._n_features_out = self._network.n_features
 
-    def _move_to(self, device):
-        super()._move_to(device)
-        self._network.to(device)
+    def _module(self):
+        return self._network
 
     @own_settings()
     def _transform(self, X, y=None):
-        device = next(self._network.parameters()).device
-
-        def embeddings(data):
-            """Return the embeddings of a block of cases, (n, D)."""
-            return compute_embeddings(self._network, data, device, self._n_jobs)
-
-        return in_blocks(embeddings, X, self.scaler_)
+        network, device = self._on_device()
+        return in_blocks(lambda batch: compute_embeddings(network, batch, device, self.n_jobs), X, self.scaler_)

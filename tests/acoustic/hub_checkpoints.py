@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from v2s_sklearn.acoustic.digests import sha256_of
+from v2s_sklearn.files.checksums import sha256_of
 
 LABELS = dict(enumerate(["yes", "no", "up", "down", "left", "right"]))
 LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}

@@ -44,7 +44,7 @@ def test_layers_and_logits(model):
     layers = model.activations(features)
     assert list(layers)[-1] == "logits"
     assert layers["logits"].shape == (3, len(LABELS))
-    torch.testing.assert_close(layers["logits"], model.logits(waveforms(model)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layers["logits"], model(waveforms(model)), rtol=1e-5, atol=1e-5)
     assert all(values.ndim in (2, 3) and len(values) == 3 and values.isfinite().all() for values in layers.values())
     first = next(iter(layers))
     one = model.embed(waveforms(model), layers=[first])
@@ -69,7 +69,7 @@ def test_a_case_is_the_same_alone_and_among_others(model):
 
 def test_gradients_reach_the_waveform(model):
     waveform = waveforms(model).requires_grad_()
-    model.logits(waveform).square().sum().backward()
+    model(waveform).square().sum().backward()
     assert waveform.grad.isfinite().all()
     assert (waveform.grad != 0).any()
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -110,6 +110,6 @@ def test_filters_over_neighbouring_bands_start_at_nothing():
     plain.freeze(), network.eval()
     waveform = waveforms(plain, 2)
     # Not equal to the last bit: processors add in other orders where there is one more tensor.
-    torch.testing.assert_close(network.logits(waveform), plain.logits(waveform), atol=1e-5, rtol=1e-5)
-    network.logits(waveform).square().sum().backward()
+    torch.testing.assert_close(network(waveform), plain(waveform), atol=1e-5, rtol=1e-5)
+    network(waveform).square().sum().backward()
     assert network.neighbourhoods.projection.weight.grad.abs().sum() > 0

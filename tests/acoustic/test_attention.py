@@ -4,8 +4,8 @@ import torch
 from hub_checkpoints import CONFIGS, EXTRACTORS, STANDARDISING, make_network, noise
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.huggingface import HuggingFaceModel
-from v2s_sklearn.acoustic.huggingface_frontends import make_frontend
+from v2s_sklearn.acoustic.hub.huggingface import HuggingFaceModel
+from v2s_sklearn.acoustic.hub.huggingface_frontends import make_frontend
 from v2s_sklearn.errors import InvalidParameterError
 
 TRANSFORMERS = sorted(CONFIGS)

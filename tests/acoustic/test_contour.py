@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.contour import ContourNet, GivenNorm, stretch, z_normalise
+from v2s_sklearn.acoustic.networks.contour import ContourNet, GivenNorm, stretch, z_normalise
 
 SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
 
@@ -120,10 +120,10 @@ def test_stretching_keeps_both_ends_and_straight_lines():
 def test_a_waveform_with_constant_contours_has_gradients(net):
     """Silence, whose contours have no deviation to divide by."""
     waveform = torch.zeros((2, net.n_samples), requires_grad=True)
-    net.logits(waveform).sum().backward()
+    net(waveform).sum().backward()
     assert waveform.grad.isfinite().all()
     loud = (0.1 * torch.randn((2, net.n_samples), generator=torch.Generator().manual_seed(0))).requires_grad_()
-    net.logits(loud).square().sum().backward()
+    net(loud).square().sum().backward()
     assert loud.grad.isfinite().all()
     assert (loud.grad != 0).any()
 

@@ -10,9 +10,10 @@ from hub_checkpoints import save_checkpoint
 from safetensors.torch import load_file, save_file
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic import digests, huggingface
-from v2s_sklearn.acoustic.huggingface import load_huggingface
+from v2s_sklearn.acoustic.hub import huggingface
+from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
 from v2s_sklearn.errors import WeightsError
+from v2s_sklearn.files import digests
 
 HUGE = 10**7
 CONFIG, EXTRACTOR, INDEX = "config.json", "preprocessor_config.json", "model.safetensors.index.json"

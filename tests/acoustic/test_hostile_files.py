@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic import digests, storage
-from v2s_sklearn.acoustic.contour import ContourNet
-from v2s_sklearn.acoustic.openl3 import OpenL3
-from v2s_sklearn.acoustic.public_weights import read_public_weights
-from v2s_sklearn.acoustic.sincnet import SincNet
+from v2s_sklearn.acoustic import storage
+from v2s_sklearn.acoustic.networks.contour import ContourNet
+from v2s_sklearn.acoustic.networks.openl3 import OpenL3
+from v2s_sklearn.acoustic.networks.sincnet import SincNet
+from v2s_sklearn.acoustic.networks.vggish import VGGish
 from v2s_sklearn.acoustic.storage import HEADER_KEY, check_sounds, load_weights, save_weights
-from v2s_sklearn.acoustic.vggish import VGGish
 from v2s_sklearn.errors import WeightsError
+from v2s_sklearn.files import digests
+from v2s_sklearn.files.public_weights import read_public_weights
 
 LABELS = TINY_CONFIG["source_labels"]
 SMALL = {

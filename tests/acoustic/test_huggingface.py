@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model, register_acoustic_model
 from v2s_sklearn.acoustic import registry
-from v2s_sklearn.acoustic.huggingface import load_huggingface
+from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
 from v2s_sklearn.errors import (
     InvalidParameterError,
 )
@@ -87,7 +87,7 @@ def test_long_batches_are_computed_in_parts(checkpoints, monkeypatch):
     logits, embeddings = model(waveforms), model.embed(waveforms)
     sizes = []
     hook = model.frontend.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    monkeypatch.setattr("v2s_sklearn.acoustic.huggingface.PART_SAMPLES", 3 * model.n_samples)
+    monkeypatch.setattr("v2s_sklearn.acoustic.hub.huggingface.PART_SAMPLES", 3 * model.n_samples)
     torch.testing.assert_close(model(waveforms), logits)
     torch.testing.assert_close(model.embed(waveforms), embeddings, rtol=1e-4, atol=1e-5)
     hook.remove()

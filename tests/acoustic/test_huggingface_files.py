@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic import registry
-from v2s_sklearn.acoustic.huggingface import load_huggingface
+from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
 from v2s_sklearn.errors import (
     AcousticModelNotFoundError,
     MissingDependencyError,

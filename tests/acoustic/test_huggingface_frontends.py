@@ -5,7 +5,7 @@ import torch
 import transformers
 from hub_checkpoints import extract, make_sounds, noise
 
-from v2s_sklearn.acoustic.huggingface_frontends import make_frontend
+from v2s_sklearn.acoustic.hub.huggingface_frontends import make_frontend
 
 pytestmark = [
     # Of the extractors of transformers, and of its WavLM where it is given a mask.

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
-from v2s_sklearn.acoustic.openl3 import DecibelMel, OpenL3, fit_head, load_openl3
+from v2s_sklearn.acoustic.networks.openl3 import DecibelMel, OpenL3, fit_head, load_openl3
 from v2s_sklearn.acoustic.storage import save_weights
 from v2s_sklearn.errors import InvalidParameterError, SpeechDataError, WeightsError
 

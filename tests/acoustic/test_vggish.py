@@ -5,8 +5,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
+from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, AudioSetLogMel, VGGish, load_audioset_vggish
 from v2s_sklearn.acoustic.storage import save_weights
-from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, AudioSetLogMel, VGGish, load_audioset_vggish
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
 
 LABELS = ["yes", "no", "up", "down"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.frontend import LogMel
+from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
 from v2s_sklearn.errors import SavedFileError
-from v2s_sklearn.frontend import LogMel
 from v2s_sklearn.pretrain import datasets
 from v2s_sklearn.pretrain.checkpoints import FILE, Checkpoint, read_history
 from v2s_sklearn.pretrain.datasets import Split, inverted

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from v2s_sklearn.acoustic.contour import ContourNet
+from v2s_sklearn.acoustic.networks.contour import ContourNet
 from v2s_sklearn.pretrain import few_shot
 from v2s_sklearn.pretrain.card import describe_episodes
 from v2s_sklearn.pretrain.contours import (

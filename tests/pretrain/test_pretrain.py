@@ -15,11 +15,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, VGGish, load_audioset_vggish
-from v2s_sklearn.acoustic.wav2vec import Wav2Vec
+from v2s_sklearn.acoustic.frontend import LogMel
+from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, VGGish, load_audioset_vggish
+from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.errors import MissingDependencyError, SpeechDataError, WeightsError
-from v2s_sklearn.frontend import LogMel
 from v2s_sklearn.pretrain import __main__ as command
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive

@@ -12,9 +12,9 @@ from aeon.datasets import load_italy_power_demand
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
 from v2s_sklearn.acoustic import registry
-from v2s_sklearn.acoustic.digests import sha256_of
-from v2s_sklearn.acoustic.vision import VisionModel, load_torchvision
+from v2s_sklearn.acoustic.hub.vision import VisionModel, load_torchvision
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+from v2s_sklearn.files.checksums import sha256_of
 from v2s_sklearn.views import Voice
 
 LABELS = ["cat", "dog", "ship", "tree", "car", "plane"]

@@ -7,12 +7,11 @@ Shape legend: S waveform samples, F frames, M mel bands.
 """
 
 import inspect
-import json
 
+from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.openl3 import DecibelMel
+from v2s_sklearn.acoustic.networks.openl3 import DecibelMel
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.frontend import LogMel
 
 MAX_SAMPLES = 2**19  # half a minute at 16 kHz
 MAX_FRAMES = 2**14
@@ -22,25 +21,6 @@ MAX_WIDTH = 2**12
 MAX_WAVEFORM_VALUES, MAX_SPECTROGRAM_VALUES = 2**26, 2**25
 # Values of a spectrum F x n_fft and of the mel filters n_fft x M; multiplications of filters on the waveform.
 MAX_SPECTRUM_VALUES, MAX_FILTER_VALUES, MAX_FILTER_PRODUCTS = 2**23, 2**21, 2**35
-
-
-def read_json(text):
-    """Return what a text in JSON stands for; unlike Python's own reader, without NaN and infinity.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON.
-    """
-
-    def refuse(constant):
-        """Raise an error for NaN and infinity, which Python's parser takes."""
-        raise ValueError(f"{constant} is no JSON")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
 
 
 def integer(low, high):

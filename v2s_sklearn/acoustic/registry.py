@@ -11,17 +11,19 @@ from typing import NamedTuple
 
 import torch
 
-from v2s_sklearn.acoustic.digests import HUGGING_FACE_FILES, digest_of_model, state_of_files
+from v2s_sklearn.acoustic.hub import HUGGING_FACE_FILES
+from v2s_sklearn.acoustic.identity import digest_of_model
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
-from v2s_sklearn.settings import own_settings
+from v2s_sklearn.files.checksums import state_of_files
+from v2s_sklearn.runtime.settings import own_settings
 
 # Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
 # The modules need optional dependencies, so each is imported at its first use.
 LOADERS = {
-    "hf": ("v2s_sklearn.acoustic.huggingface", "load_huggingface"),
-    "torchvision": ("v2s_sklearn.acoustic.vision", "load_torchvision"),
+    "hf": ("v2s_sklearn.acoustic.hub.huggingface", "load_huggingface"),
+    "torchvision": ("v2s_sklearn.acoustic.hub.vision", "load_torchvision"),
 }
 _FACTORIES: dict[str, Callable[[], AcousticModel]] = {}
 _LOADED: dict[tuple, AcousticModel] = {}
@@ -46,7 +48,7 @@ class ModelReference(NamedTuple):
     name : str
         What `load_acoustic_model` takes; paths are absolute.
     sha256 : str or None
-        Of its weights files; of a registered model see `v2s_sklearn.acoustic.digests.digest_of_model`.
+        Of its weights files; of a registered model see `v2s_sklearn.acoustic.identity.digest_of_model`.
     """
 
     name: str
@@ -232,7 +234,7 @@ def load_acoustic_models(acoustic_model, device="cpu"):
     # A model that is given may be another object than the one of its name, which was loaded later.
     known = {(model.window, (model.full_rate or model).source or id(model)) for model in models}
     if len(known) != len(models) or not models:
-        given = [getattr(model.source, "name", type(model).__name__) for model in models]
+        given = [model.name for model in models]
         raise InvalidParameterError(f"acoustic_model={given} must be one model, or a list of at least one, each once.")
     return models
 

@@ -3,40 +3,34 @@
 The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` holds their checksums.
 """
 
-import glob
 import hashlib
 import json
 import math
-import os
-import time
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors.torch import save
 from torch.overrides import TorchFunctionMode
 
-from v2s_sklearn.acoustic.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.configuration import check_configuration, read_json
-from v2s_sklearn.acoustic.contour import ContourNet
-from v2s_sklearn.acoustic.digests import LARGE, sha256_of
-from v2s_sklearn.acoustic.openl3 import OpenL3
-from v2s_sklearn.acoustic.resnet import ResNet
-from v2s_sklearn.acoustic.sincnet import SincNet
-from v2s_sklearn.acoustic.tcn import TemporalConvNet
-from v2s_sklearn.acoustic.tensors import check_finite, check_tensors, read_header, read_tensors
-from v2s_sklearn.acoustic.unet import UNetAttentionRNN
-from v2s_sklearn.acoustic.vggish import VGGish
-from v2s_sklearn.acoustic.wav2vec import Wav2Vec
+from v2s_sklearn.acoustic.configuration import check_configuration
+from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+from v2s_sklearn.acoustic.networks.contour import ContourNet
+from v2s_sklearn.acoustic.networks.openl3 import OpenL3
+from v2s_sklearn.acoustic.networks.resnet import ResNet
+from v2s_sklearn.acoustic.networks.sincnet import SincNet
+from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
+from v2s_sklearn.acoustic.networks.unet import UNetAttentionRNN
+from v2s_sklearn.acoustic.networks.vggish import VGGish
+from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.files.checksums import LARGE, sha256_of
+from v2s_sklearn.files.tensors import check_finite, check_tensors, read_header, read_json, read_tensors
+from v2s_sklearn.files.writing import write_atomically
+from v2s_sklearn.runtime.threads import one_thread
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
-# Seconds without a change after which a file in the making has no writer any more.
-ABANDONED = 60
 ARCHITECTURES = {
     "attention_rnn": AttentionRNN,
     "contour": ContourNet,
@@ -63,42 +57,6 @@ def read_checksums(directory=WEIGHTS_DIR):
         digest, _, name = line.strip().partition(" ")
         checksums.setdefault(name.strip().removeprefix("*"), set()).add(digest)
     return checksums
-
-
-@contextmanager
-def naming_file(path):
-    """Name the file in errors of the system that do not, such as that of a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_atomically(path, content):
-    """Write bytes to a file so that a kill or a full disk leaves the old content or the new one, whole.
-
-    What processes that were killed left behind is removed.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, such as on a full disk; names the file.
-    """
-    path = Path(path)
-    # A name of its own, so that two processes do not write into one file.
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-    try:
-        with naming_file(path):
-            temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
-        with suppress(FileNotFoundError):  # removed by another process
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                left.unlink()
 
 
 def _write_checksums(directory, checksums):

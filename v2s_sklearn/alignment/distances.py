@@ -8,9 +8,9 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from v2s_sklearn.annotations import Cases
+from v2s_sklearn.base import Cases
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.optional import import_optional
+from v2s_sklearn.runtime.optional import import_optional
 
 
 def _optimal_transport():

@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 
-from v2s_sklearn.annotations import Cases
+from v2s_sklearn.base import Cases
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
-from v2s_sklearn.mapping import LinearMapping
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.mapping.mappings import LinearMapping
+from v2s_sklearn.runtime.threads import one_thread
 
 
 class RidgeProbe(ClassifierMixin, BaseEstimator):

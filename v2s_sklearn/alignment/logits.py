@@ -13,13 +13,12 @@ from safetensors.numpy import save
 from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.acoustic.storage import write_atomically
-from v2s_sklearn.annotations import Cases, Source
-from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.base import BaseV2SClassifier, Cases, Source
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
-from v2s_sklearn.inference import compute, in_blocks
-from v2s_sklearn.network import cases_heard
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.files.writing import write_atomically
+from v2s_sklearn.network.inference import compute, in_blocks
+from v2s_sklearn.network.reprogrammed import cases_heard
+from v2s_sklearn.runtime.threads import one_thread
 
 LOGITS_DIR = Path(__file__).parent / "source_logits"
 
@@ -93,7 +92,7 @@ def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
         raise InvalidParameterError(
             f"There are no packaged source logits for the acoustic model {name!r}, only for "
             f"{', '.join(sorted(packaged_logits()))}. Give the logits of clips that it was not trained on: "
-            "model.logits(clips)."
+            "load_acoustic_model(NAME)(clips)."
         )
     source_logits, weights_sha256 = _read(path)
     if digest != weights_sha256:
@@ -114,15 +113,15 @@ def speaking_views(network):
     return [view for view in getattr(network, "views", ()) if view.names_words]
 
 
-def logits_of_view(view, data, n_jobs=None):
-    """Return the source logits of scaled series through a view: dict of "series" and "lengths" to (N, K)."""
+def logits_of_view(view, batch, n_jobs=None):
+    """Return the source logits of scaled series, a `SeriesBatch`, through a view, (N, K)."""
 
     def logits(series, lengths):
         """Return the source logits of a chunk: (B, C, T), (B,) to (B, K)."""
         return view.source_logits(view.waveforms(series, lengths))
 
     device = next(view.transformation.parameters()).device
-    return compute(logits, data, cases_heard(view.n_waveforms), device, n_jobs)
+    return compute(logits, batch, cases_heard(view.n_waveforms), device, n_jobs)
 
 
 @one_thread()
@@ -167,6 +166,6 @@ def target_logits(clf: BaseV2SClassifier, X: Cases) -> np.ndarray | list[np.ndar
         )
     X = clf._preprocess_collection(X, store_metadata=False)
     found = [
-        in_blocks(lambda data, view=view: logits_of_view(view, data, clf._n_jobs), X, clf.scaler_) for view in views
+        in_blocks(lambda batch, view=view: logits_of_view(view, batch, clf.n_jobs), X, clf.scaler_) for view in views
     ]
     return found[0] if len(found) == 1 else found

@@ -15,13 +15,13 @@ from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_mo
 from v2s_sklearn.alignment.distances import sliced_wasserstein, target_risk_bound
 from v2s_sklearn.alignment.information import labelled_information, split_sections, unlabelled_information
 from v2s_sklearn.alignment.logits import load_source_logits, packaged_logits, target_logits
-from v2s_sklearn.annotations import Cases, Source
+from v2s_sklearn.base import Cases, Source
 from v2s_sklearn.classifier import V2SClassifier
-from v2s_sklearn.embeddings import ArrayEmbeddings, StandardisedEmbeddings, standardisation
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.optional import import_optional
-from v2s_sklearn.ridge import counted_cases, solve_ridge
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.mapping.embeddings import ArrayEmbeddings, StandardisedEmbeddings, standardisation
+from v2s_sklearn.mapping.ridge import counted_cases, solve_ridge
+from v2s_sklearn.runtime.optional import import_optional
+from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.transformer import V2SFeatures
 
 #: Each criterion, and whether more of it speaks for a source.
@@ -109,9 +109,7 @@ def rank_acoustic_models(
         started = time.perf_counter()
         model = load_acoustic_model(model)
         row = measure(model, X, y, criteria, max_epochs=max_epochs, random_state=random_state, n_jobs=n_jobs)
-        rows[model.source.name if model.source else type(model).__name__] = row | {
-            "seconds": time.perf_counter() - started
-        }
+        rows[model.name] = row | {"seconds": time.perf_counter() - started}
     table = pandas.DataFrame.from_dict(rows, orient="index", columns=[*criteria, "seconds"])
     table.index.name = "acoustic_model"
     return table.sort_values(criteria[0], ascending=not CRITERIA[criteria[0]], kind="stable")

@@ -10,8 +10,9 @@ from skorch.callbacks import Callback
 
 from v2s_sklearn.alignment.distances import sliced_wasserstein
 from v2s_sklearn.alignment.logits import load_source_logits, logits_of_view, speaking_views
-from v2s_sklearn.annotations import Cases
+from v2s_sklearn.base import Cases
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.series.batch import SeriesBatch
 
 
 class AlignmentHistory(Callback):
@@ -84,8 +85,9 @@ class AlignmentHistory(Callback):
         correct = net.predict_proba(data).argmax(axis=1) == labels
         values = {"acc": float(np.average(correct, weights=data["sample_weight"]))}
         views = speaking_views(net.module_)
+        batch = SeriesBatch(data["series"], data["lengths"])
         distances = [
-            sliced_wasserstein(reference, logits_of_view(view, data, net.n_jobs), self.n_projections, self.random_state)
+            sliced_wasserstein(reference, logits_of_view(view, batch), self.n_projections, self.random_state)
             for view, reference in zip(views, self._references(views), strict=True)
         ]
         return values | ({"swd": float(np.mean(distances))} if distances else {})

@@ -8,12 +8,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from v2s_sklearn.annotations import Cases
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.inspection.cases import name_of, on_time_axis, one_case, sounding_view
+from v2s_sklearn.base import BaseV2SClassifier, Cases
+from v2s_sklearn.inspection.cases import on_time_axis, one_case, sounding_view
 from v2s_sklearn.inspection.drawing import PALETTE, class_colours, colour_bar, draw_series, legend_outside, make_axes
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.runtime.threads import one_thread
 
 
 class AttentionDisplay:
@@ -94,7 +93,7 @@ class AttentionDisplay:
         share = of_samples[:, ~np.isnan(points)].sum() / of_samples.sum()
         weights = on_time_axis(frames, points, case.shape[1])
         weights /= weights.sum(axis=1, keepdims=True)
-        return cls(case, weights, float(share), name_of(view)).plot(ax=ax)
+        return cls(case, weights, float(share), view.acoustic.name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw; return self.

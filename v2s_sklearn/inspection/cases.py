@@ -31,12 +31,6 @@ def fitted_views(clf):
     return views
 
 
-def name_of(view):
-    """Return the name of a view's source."""
-    source = view.acoustic.source
-    return source.name if source else type(view.acoustic).__name__
-
-
 def one_case(clf, x):
     """Return one series as an array (C, T) that fits a fitted estimator.
 
@@ -84,9 +78,9 @@ def choose_view(views, source, kind, advice):
     InvalidParameterError
         If there is none.
     """
-    found = [view for view in views if source is None or name_of(view) == source]
+    found = [view for view in views if source is None or view.acoustic.name == source]
     if not found:
-        names = ", ".join(map(name_of, views)) or "none"
+        names = ", ".join(view.acoustic.name for view in views) or "none"
         wanted = "no source" if source is None else f"no source {source!r}"
         raise InvalidParameterError(f"The estimator has {wanted} {kind}; it has: {names}. {advice}")
     return found[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from v2s_sklearn.optional import import_optional
+from v2s_sklearn.runtime.optional import import_optional
 
 # Colours that colour-blind readers can tell apart (M. Okabe, K. Ito, Color universal design, 2008), black last.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")

@@ -12,13 +12,12 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from v2s_sklearn.annotations import Cases, RandomState
-from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.base import BaseV2SClassifier, Cases, RandomState
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inference import BLOCK_CASES, compute, in_blocks
 from v2s_sklearn.inspection.drawing import MARKERS, PALETTE, class_colours, colour_bar, legend_outside, make_axes, short
-from v2s_sklearn.network import CHUNK_WAVEFORMS
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.network.inference import BLOCK_CASES, compute, in_blocks
+from v2s_sklearn.network.reprogrammed import CHUNK_WAVEFORMS
+from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.views.pad import PadReprogram
 
 # t-SNE of more values takes their first principal components.
@@ -171,8 +170,8 @@ def _representations(clf):
     views = list(getattr(network, "views", ()))
 
     def function(compute_values, chunk_cases=CHUNK_WAVEFORMS):
-        """Return the function that computes some values of data in chunks."""
-        return lambda data: compute(compute_values, data, chunk_cases, device, clf._n_jobs)
+        """Return the function that computes some values of a batch of series in chunks."""
+        return lambda batch: compute(compute_values, batch, chunk_cases, device, clf.n_jobs)
 
     acoustics = [view.acoustic for view in views] or [clf.acoustic_model_]
     acoustics = [acoustic.full_rate or acoustic for acoustic in acoustics]

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from v2s_sklearn.annotations import Cases, RandomState
+from v2s_sklearn.base import Cases, RandomState
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
 
 # Lengths of the windows, as shares of the series.

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.inspection.cases import fitted_views, name_of
+from v2s_sklearn.base import BaseV2SClassifier
+from v2s_sklearn.inspection.cases import fitted_views
 from v2s_sklearn.inspection.drawing import PALETTE, make_axes, short
 
 
@@ -77,7 +77,7 @@ class LabelMappingDisplay:
         if mapping.takes == "logits":
             several = len(views) > 1
             labels = [
-                f"{name_of(view)}: {label}" if several else label
+                f"{view.acoustic.name}: {label}" if several else label
                 for view in views
                 for label in view.acoustic.source_labels
             ]
@@ -90,7 +90,7 @@ class LabelMappingDisplay:
         for view in views:
             for layer, columns in view.layers().items():
                 share = squares[start + columns].sum() / max(squares.sum(), 1e-300)
-                layer_shares[f"{name_of(view)}: {layer}"] = float(share)
+                layer_shares[f"{view.acoustic.name}: {layer}"] = float(share)
             start += view.n_features
         return cls(clf.classes_, view_shares=view_shares, layer_shares=layer_shares).plot(ax=ax)
 

@@ -7,9 +7,8 @@ import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from v2s_sklearn.annotations import Cases
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.frontend import INT16_FULL_SCALE
+from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
+from v2s_sklearn.base import BaseV2SClassifier, Cases
 from v2s_sklearn.inspection.cases import one_case, sounding_view
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 

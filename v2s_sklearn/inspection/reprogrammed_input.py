@@ -8,21 +8,20 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from v2s_sklearn.annotations import Cases
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.frontend import LogMel, mel_filter_bank_edges
-from v2s_sklearn.inspection.cases import name_of, one_case, points_of_samples, sounding_view
+from v2s_sklearn.acoustic.frontend import LogMel, mel_filter_bank_edges
+from v2s_sklearn.base import BaseV2SClassifier, Cases
+from v2s_sklearn.inspection.cases import one_case, points_of_samples, sounding_view
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, draw_series, legend_outside, make_axes
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.runtime.threads import one_thread
 
 
 @one_thread()
 @torch.no_grad()
 def waveforms_of(clf, view, case):
     """Return the waveforms of one series, (C, T) to (G, S), and which of its points each sample plays, (S,)."""
-    data = clf.scaler_.transform([case])
-    waveforms = view.waveforms(data["series"], data["lengths"])[0].cpu().numpy()
-    return waveforms, points_of_samples(view, int(data["lengths"][0]), case.shape[1])
+    batch = clf.scaler_.transform([case])
+    waveforms = view.waveforms(batch.series, batch.lengths)[0].cpu().numpy()
+    return waveforms, points_of_samples(view, int(batch.lengths[0]), case.shape[1])
 
 
 @one_thread()
@@ -149,7 +148,7 @@ class ReprogrammedInputDisplay:
         if not 0 <= waveform < len(waveforms):
             raise IndexError(f"waveform={waveform}: a case has {len(waveforms)} waveforms, counted from 0.")
         theta = view.transformation.theta_numpy()
-        title = name_of(view)
+        title = view.acoustic.name
         if isinstance(theta, dict):
             voice = waveform // (len(waveforms) // len(theta["carrier"]))
             carrier, deviation, loudness = (theta[name][voice] for name in ("carrier", "deviation", "loudness"))

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.annotations import Cases
-from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.base import BaseV2SClassifier, Cases
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inspection.cases import choose_view, fitted_views, name_of, on_time_axis, one_case, points_of_samples
+from v2s_sklearn.inspection.cases import choose_view, fitted_views, on_time_axis, one_case, points_of_samples
 from v2s_sklearn.inspection.drawing import COLORMAP, draw_series, make_axes, short
-from v2s_sklearn.network import cases_heard
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.network.reprogrammed import cases_heard
+from v2s_sklearn.runtime.threads import one_thread
 
 
 @one_thread()
@@ -90,18 +89,19 @@ def class_activation_maps(
         steps = [
             clf.scaler_.transform(baseline + share * (X[rows] - baseline)) for share in np.linspace(0, 1, n_steps + 1)
         ]
-        points = [points_of_samples(view, int(steps[0]["lengths"][0]), X.shape[2]) for view in views]
+        points = [points_of_samples(view, int(steps[0].lengths[0]), X.shape[2]) for view in views]
         found = _conductance(network, convolutions, steps, columns[rows])
         block: dict[str, np.ndarray | int] = {}
         for (number, layer, _), frames in found.items():
-            name = f"{name_of(views[number])}: {layer}"
+            name = f"{views[number].acoustic.name}: {layer}"
             block[name] = block.get(name, 0) + on_time_axis(frames, points[number], X.shape[2])
         for name, values in block.items():
             maps.setdefault(name, []).append(values)
     if not maps:
+        names = ", ".join(view.acoustic.name for view in views)
         raise InvalidParameterError(
-            f"No convolution of {', '.join(map(name_of, views))} is reached by a gradient of the class. Take a source "
-            "heard by 'pad', 'modulation' or 'contour'; importance() works for all."
+            f"No convolution of {names} is reached by a gradient of the class. Take a source heard by 'pad', "
+            "'modulation' or 'contour'; importance() works for all."
         )
     return {name: np.concatenate(parts) for name, parts in maps.items()}
 
@@ -161,7 +161,7 @@ def _conductance(network, convolutions, steps, columns):
     return maps
 
 
-def _activations_and_gradients(network, convolutions, data, columns):
+def _activations_and_gradients(network, convolutions, batch, columns):
     """Return what each convolution gives, and the gradient of the classes' log-probabilities with respect to it."""
     device = next(network.parameters()).device
     outputs: dict[tuple, tuple] = {}
@@ -174,7 +174,7 @@ def _activations_and_gradients(network, convolutions, data, columns):
                 outputs[number, name, times] = (output, time_axis)
 
             stack.callback(module.register_forward_hook(keep).remove)
-        answers = network(**{name: torch.as_tensor(values).to(device) for name, values in data.items()})
+        answers = network(torch.as_tensor(batch.series).to(device), torch.as_tensor(batch.lengths).to(device))
         total = answers[torch.arange(len(columns)), torch.as_tensor(columns)].sum()
         keys = [key for key, (output, _) in outputs.items() if output.requires_grad]
         if not keys:

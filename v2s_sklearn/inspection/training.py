@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from v2s_sklearn.contract import BaseV2SClassifier
+from v2s_sklearn.base import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inspection.drawing import PALETTE, legend_outside, make_axes
 

@@ -8,13 +8,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from v2s_sklearn.annotations import Cases
-from v2s_sklearn.contract import BaseV2SClassifier
-from v2s_sklearn.embeddings import STANDARDISED_LIMIT
-from v2s_sklearn.inspection.cases import fitted_views, name_of, one_case
+from v2s_sklearn.base import BaseV2SClassifier, Cases
+from v2s_sklearn.inspection.cases import fitted_views, one_case
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, class_colours, make_axes, short
 from v2s_sklearn.inspection.reprogrammed_input import log_mel_of, waveforms_of
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.mapping.embeddings import STANDARDISED_LIMIT
+from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.views import ContourView, PlaybackView
 
 # Of more classes or words, those that the view says most about.
@@ -148,7 +147,7 @@ def _heard(clf, view, case):
     """Return what a view hears, for the display."""
     waveforms, _ = waveforms_of(clf, view, case)
     kind = type(view).__name__.removesuffix("View").lower()
-    title = f"{name_of(view)}: {kind}"
+    title = f"{view.acoustic.name}: {kind}"
     if type(view) in KINDS:
         return {"title": title, "lines": waveforms, "names": KINDS[type(view)]}
     if len(waveforms) > 1:
@@ -160,10 +159,10 @@ def _heard(clf, view, case):
 @torch.no_grad()
 def _contributions(clf, views, case):
     """Return what each view adds to the decision value of each class, less the mean over the classes."""
-    network, data = clf.net_.module_, clf.scaler_.transform([case])
+    network, batch = clf.net_.module_, clf.scaler_.transform([case])
     mapping = network.mapping
     said, start = [], 0
-    for view, waveforms in network.heard(data["series"], data["lengths"]):
+    for view, waveforms in network.heard(batch.series, batch.lengths):
         columns = slice(start, start + view.n_features)
         start = columns.stop
         values = (view.embed(waveforms).double() - mapping.mean[columns]) / mapping.scale[columns]
@@ -177,7 +176,7 @@ def _contributions(clf, views, case):
 @torch.no_grad()
 def _words(clf, view, case):
     """Return the probability of each source class, by a view."""
-    data = clf.scaler_.transform([case])
-    logits = view.source_logits(view.waveforms(data["series"], data["lengths"]))
+    batch = clf.scaler_.transform([case])
+    logits = view.source_logits(view.waveforms(batch.series, batch.lengths))
     probabilities = torch.softmax(logits, dim=1)[0].cpu().numpy()
     return dict(zip(view.acoustic.source_labels, probabilities.tolist(), strict=True))

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, load_audioset_vggish
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
-from v2s_sklearn.acoustic.vggish import AUDIOSET_VGGISH, load_audioset_vggish
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.card import describe_episodes, write_card

@@ -4,7 +4,7 @@ import json
 import textwrap
 from dataclasses import asdict
 
-from v2s_sklearn.acoustic.storage import write_atomically
+from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig
 from v2s_sklearn.pretrain.few_shot import FewShotConfig
 

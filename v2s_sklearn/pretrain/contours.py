@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from v2s_sklearn.acoustic.contour import z_normalise
+from v2s_sklearn.acoustic.networks.contour import z_normalise
 
 FRAME = 160  # samples
 CLIP_POINTS, CLIP_DECIMATIONS = (48, 400), (1, 16)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from scipy.signal import resample_poly
 
+from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
 from v2s_sklearn.errors import SpeechDataError
-from v2s_sklearn.frontend import INT16_FULL_SCALE
-from v2s_sklearn.optional import import_optional
+from v2s_sklearn.runtime.optional import import_optional
 
 IMAGE_FILE = "gsc_v002_logmel.parquet"
 # image = IMAGE_SLOPE * log(E + 300) + IMAGE_OFFSET. Set by hand between fits at log offsets of 100 and 1000; the

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from v2s_sklearn.acoustic.digests import digest_of_tensors
-from v2s_sklearn.acoustic.storage import naming_file
-from v2s_sklearn.frontend import INT16_FULL_SCALE, LogMel
+from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE, LogMel
+from v2s_sklearn.files.checksums import digest_of_tensors
+from v2s_sklearn.files.writing import naming_file
 from v2s_sklearn.pretrain.data import cut_to_windows, extract_features, read_clips, read_images
 from v2s_sklearn.pretrain.inversion import invert_log_mel
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from v2s_sklearn.acoustic.contour import z_normalise
+from v2s_sklearn.acoustic.networks.contour import z_normalise
 from v2s_sklearn.pretrain.contours import (
     clip_contours,
     draw_bands,

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from v2s_sklearn.frontend import INT16_FULL_SCALE
+from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
 
 TINY = 1e-10
 

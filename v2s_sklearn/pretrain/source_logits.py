@@ -14,7 +14,7 @@ from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_mo
 from v2s_sklearn.alignment.logits import LOGITS_DIR, SourceLogits, save_source_logits
 from v2s_sklearn.pretrain.__main__ import RECIPES
 from v2s_sklearn.pretrain.datasets import DATASETS
-from v2s_sklearn.threads import one_thread
+from v2s_sklearn.runtime.threads import one_thread
 
 logger = logging.getLogger("v2s_sklearn.pretrain")
 

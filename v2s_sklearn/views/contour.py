@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.acoustic.contour import stretch as shorten
-from v2s_sklearn.arrays import ArrayModule, to_tensor
-from v2s_sklearn.tables import power_of_two
+from v2s_sklearn.acoustic.networks.contour import stretch as shorten
+from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
+from v2s_sklearn.series.moments import orthonormal_mixture, power_of_two, spread
 from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import mix_channels, orthonormal_mixture, spread, stretch
+from v2s_sklearn.views.waveforms import mix_channels, stretch
 
 N_MIXTURES = 64
 

@@ -6,7 +6,7 @@ Shape legend: N cases, C channels of a series, D signals of a channel, P moments
 import numpy as np
 import torch
 
-from v2s_sklearn.acoustic.interface import ones_above
+from v2s_sklearn.acoustic.pooling import ones_above
 
 QUANTILES = (0.1, 0.5, 0.9)
 GROUP_SIZES = (8, 16)

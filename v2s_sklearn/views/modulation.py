@@ -4,7 +4,7 @@ Shape legend: B batch, C channels, T time points, S waveform samples, V voices.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule, to_tensor
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
+from v2s_sklearn.series.moments import orthonormal_mixture, spread
 from v2s_sklearn.views.view import View
-from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, orthonormal_mixture, spread, stretch
+from v2s_sklearn.views.waveforms import SeededDropout, mix_channels, stretch
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Voice:
                     f"{name} of a Voice must be {'an integer' if kind is Integral else 'a number'} from {least:g} to "
                     f"{most:g}, got {value!r}."
                 )
+
+    def to_tree(self, name, writer):
+        """Return the voice as an object of JSON, see `v2s_sklearn.files.trees`."""
+        return {"voice": {key: writer.encode(value, name) for key, value in asdict(self).items()}}
 
 
 # Chosen by leave-one-out accuracy on the training splits of the paper's 30 data sets; see benchmarks/NOTES.md.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule, to_tensor
+from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
 # Of the filters on one channel, and on several; chosen on training splits, see benchmarks/NOTES.md.

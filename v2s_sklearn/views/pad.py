@@ -8,8 +8,14 @@ import math
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule
-from v2s_sklearn.spectra import data_spectra, has_linear_spectrum, heard_frames, padded_features, spectra_bytes
+from v2s_sklearn.runtime.portable_modules import ArrayModule
+from v2s_sklearn.views.padded_spectra import (
+    data_spectra,
+    has_linear_spectrum,
+    heard_frames,
+    padded_features,
+    spectra_bytes,
+)
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import SeededDropout, rows_by_length
 

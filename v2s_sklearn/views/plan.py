@@ -39,7 +39,7 @@ def choose_kind(acoustic, reprogramming, learned_mapping):
     kind = VIEWS[reprogramming]
     if not kind.hears_with(acoustic, learned_mapping):
         raise InvalidParameterError(
-            f"reprogramming={reprogramming!r} needs {kind.needs}; {acoustic.source and acoustic.source.name!r} "
+            f"reprogramming={reprogramming!r} needs {kind.needs}; {acoustic.name!r} "
             f"cannot be heard so with mapping={'ridge' if learned_mapping else 'random or frequency'}. Take "
             "reprogramming='auto' or 'modulation'."
         )

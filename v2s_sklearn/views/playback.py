@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.arrays import ArrayModule
+from v2s_sklearn.runtime.portable_modules import ArrayModule
 from v2s_sklearn.views.octaves import OctavePooling, fit_octaves
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import stretch

@@ -7,10 +7,10 @@ K source classes.
 import numpy as np
 import torch
 
-from v2s_sklearn.acoustic.interface import pool_over_time
+from v2s_sklearn.acoustic.pooling import pool_over_time
 from v2s_sklearn.acoustic.registry import load_acoustic_model
-from v2s_sklearn.arrays import ArrayModule
-from v2s_sklearn.operations import count_flops
+from v2s_sklearn.runtime.flops import count_flops
+from v2s_sklearn.runtime.portable_modules import ArrayModule
 
 
 class View(ArrayModule):
@@ -51,6 +51,7 @@ class View(ArrayModule):
     keeps_length = True
     #: Time points that a series has at least, with the zeros behind it; 0 where the training series are of one length.
     least_points = 0
+    _size: tuple[int, int] | None = None
 
     def __init__(self, acoustic, transformation):
         super().__init__()
@@ -84,7 +85,7 @@ class View(ArrayModule):
         Parameters
         ----------
         series : array of shape (N, C, T)
-            Scaled, see `v2s_sklearn.scaling.SeriesScaler`.
+            Scaled, see `v2s_sklearn.series.scaling.SeriesScaler`.
         lengths : array of shape (N,)
         sample_weight : array of shape (N,), optional
 
@@ -97,6 +98,7 @@ class View(ArrayModule):
         self.transformation.fit(series, np.maximum(lengths, self.least_points), sample_weight)
         self._shape = (series.shape[1], int(max(lengths)))
         self._fit_pooling(series, lengths)
+        self._size = self._measure()
         return self
 
     @torch.no_grad()
@@ -107,19 +109,30 @@ class View(ArrayModule):
     @property
     def n_waveforms(self):
         """Number of waveforms G of a case like those of fit."""
-        return self._silence().shape[1]
+        return self._measured()[0]
 
     @property
-    @torch.no_grad()
     def n_features(self):
         """Size D of the embedding of a case like those of fit."""
-        return self.embed(self._silence()).shape[1]
+        return self._measured()[1]
+
+    @torch.no_grad()
+    def _measure(self):
+        """Return G and D, by embedding silence."""
+        silence = self._silence()
+        return silence.shape[1], self.embed(silence).shape[1]
+
+    def _measured(self):
+        """Return G and D as of fit; files of older versions do not hold them."""
+        if self._size is None:
+            self._size = self._measure()
+        return self._size
 
     def _fit_pooling(self, series, lengths):
         """Learn the pooling; the base has nothing to learn."""
 
     def cost(self):
-        """Return the floating-point operations for a case like those of fit, see `v2s_sklearn.operations`."""
+        """Return the floating-point operations for a case like those of fit, see `v2s_sklearn.runtime.flops`."""
         return count_flops(lambda: self.embed(self._silence()))
 
     def blocks(self):

@@ -5,25 +5,16 @@ Shape legend: B batch, C channels, T time points, S waveform samples.
 A series shorter than the T columns of its batch is padded at the end; ``lengths`` (B,) holds its number of points.
 """
 
-import numpy as np
 import torch
 from torch import nn
+
+from v2s_sklearn.runtime.portable_modules import module_tree
 
 
 def rows_by_length(lengths):
     """Yield each number of points and the rows that have it, (B,) to pairs of int and index tensor."""
     for length in lengths.unique().tolist():
         yield length, torch.nonzero(lengths == length).squeeze(1)
-
-
-def spread(scale, largest):
-    """Return what the values of a channel are divided by: their standard deviation ``scale``, in any unit.
-
-    The largest value where that is no more than the rounding of single precision, 1 where all values are zero. Arrays
-    of one shape.
-    """
-    scale, largest = np.asarray(scale, dtype=np.float64), np.asarray(largest, dtype=np.float64)
-    return np.where(scale > np.finfo(np.float32).eps * largest, scale, np.where(largest > 0, largest, 1.0))
 
 
 def stretch(series, lengths, n_samples):
@@ -41,12 +32,6 @@ def stretch(series, lengths, n_samples):
         fraction = (position - left).to(series.dtype)
         stretched[rows] = torch.lerp(points.index_select(2, left), points.index_select(2, right), fraction)
     return stretched
-
-
-def orthonormal_mixture(n_mixed, n_channels, seed):
-    """Return random orthonormal directions, (n_mixed, n_channels), which mix channels to fewer."""
-    directions = np.random.RandomState(seed).normal(size=(n_channels, n_mixed))
-    return np.linalg.qr(directions)[0].T
 
 
 def mix_channels(series, mixture):
@@ -74,6 +59,8 @@ class SeededDropout(nn.Module):
         super().__init__()
         self.p, self.seed = p, seed
         self.generator = torch.Generator().manual_seed(seed)
+
+    to_tree = module_tree
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "generator"}

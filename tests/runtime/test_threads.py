@@ -1,0 +1,80 @@
+import threading
+
+import pytest
+import torch
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from v2s_sklearn.runtime.settings import without_cudnn
+from v2s_sklearn.runtime.threads import one_thread
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in ThreadpoolController().info() if pool["user_api"] == "blas"}
+
+
+def test_both_libraries_compute_in_one_thread_inside():
+    with threadpool_limits(2):
+        with one_thread():
+            assert blas_threads() == {1}
+            assert torch.get_num_threads() == 1
+            with one_thread():
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+        assert torch.get_num_threads() == 2
+
+
+def test_the_last_of_many_threads_restores_what_was():
+    barrier, seen = threading.Barrier(8), []
+
+    def work():
+        for _ in range(20):
+            barrier.wait()
+            with one_thread():
+                seen.append(blas_threads() | {torch.get_num_threads()})
+
+    with threadpool_limits(2):
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert blas_threads() == {2}
+    assert len(seen) == 160
+    assert all(numbers == {1} for numbers in seen)
+
+
+def test_an_error_inside_restores_what_was():
+    @one_thread()
+    def fail():
+        raise KeyError("inside")
+
+    with threadpool_limits(2):
+        with pytest.raises(KeyError):
+            fail()
+        assert blas_threads() == {2}
+
+
+def test_cudnn_is_left_alone_until_the_last_of_many_threads_is_done():
+    barrier, seen, cudnn = threading.Barrier(8), [], torch.backends.cudnn
+
+    def flags():
+        return cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32
+
+    def work():
+        for _ in range(20):
+            barrier.wait()
+            with without_cudnn():
+                seen.append(flags())
+
+    for enabled in (True, False):
+        with cudnn.flags(enabled=enabled, benchmark=True, deterministic=True, allow_tf32=False):
+            before = flags()
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert flags() == before == (enabled, True, True, False)
+    assert set(seen) == {(False, True, True, False)}
+    assert len(seen) == 320

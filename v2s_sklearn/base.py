@@ -1,0 +1,447 @@
+"""Where the contract of scikit-learn and that of aeon meet: checks of the input, tags, state, types of arguments.
+
+Shape legend: N cases, C channels, T time points (of the longest series).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from aeon.base import BaseCollectionEstimator
+from aeon.classification import BaseClassifier
+from aeon.transformations.collection import BaseCollectionTransformer
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+)
+
+from v2s_sklearn._version import __version__
+from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.registry import load_acoustic_models
+from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError, SavedFileError, naming
+from v2s_sklearn.files.trees import write_tree
+from v2s_sklearn.network.inference import predict_proba
+from v2s_sklearn.runtime.compatibility import timed
+from v2s_sklearn.runtime.devices import device_or_cpu
+from v2s_sklearn.runtime.portable_modules import PACKAGE
+from v2s_sklearn.runtime.progress import progress
+from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.series.containers import (
+    align,
+    as_float64,
+    case_ids,
+    check_finite,
+    check_size,
+    convert_list,
+    convert_long_frame,
+    is_list,
+    is_long_frame,
+)
+from v2s_sklearn.series.labels import check_labels, class_weights
+from v2s_sklearn.series.moments import merge_copies, normalise_weights
+from v2s_sklearn.series.scaling import LIMIT
+from v2s_sklearn.views import VIEWS
+
+RandomState: TypeAlias = int | np.random.RandomState | None
+#: A name, the path of a weights file, or a model.
+Source: TypeAlias = str | Path | AcousticModel
+#: Weights of classes, by label or "balanced".
+ClassWeight: TypeAlias = dict[Any, float] | str | None
+#: Series, labels or values in any container; what they have to be is checked when they are used.
+Cases: TypeAlias = Any
+
+# What stands in a saved file; files of all versions up to this one are read.
+SAVED_KIND, SAVED_VERSION = "saved estimator of v2s_sklearn", 1
+# What set_fit_request and the like were told is of the pipeline around an estimator; a net is saved as its module.
+NOT_SAVED = ("net_", "_metadata_request")
+# Set by set_fit_request and the like, and by set_output.
+SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
+
+
+class _FittedFlag:
+    """aeon's ``is_fitted`` kept in a private slot, because scikit-learn wants ``__init__`` to store parameters only."""
+
+    _fitted_flag = False
+
+    @property
+    def is_fitted(self):
+        """Whether fit has been called."""
+        return self._fitted_flag
+
+    @is_fitted.setter
+    def is_fitted(self, value):
+        """Set the flag, but not in ``__init__``."""
+        if value or "_fitted_flag" in vars(self):
+            self._fitted_flag = value
+
+
+class BaseV2S(_FittedFlag, BaseCollectionEstimator):
+    """Checks of X and tags, common to the classifier and the transformer."""
+
+    _tags = {
+        "X_inner_type": ["np-list", "numpy3D"],
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "capability:multithreading": True,
+        "algorithm_type": "deeplearning",
+    }
+
+    _parameter_constraints = {
+        "acoustic_model": [str, Path, AcousticModel, list, tuple],
+        "reprogramming": [StrOptions({"auto", *VIEWS})],
+        "voices": ["array-like", None],
+        "n_replicates": [Interval(Integral, 1, None, closed="left")],
+        "max_channels": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "device": [str, torch.device],
+        "n_jobs": [Integral, None],
+    }
+
+    acoustic_model_: Any
+
+    # Columns of the two-level frame that fit was given.
+    _channels = None
+
+    get_metadata_routing = BaseEstimator.get_metadata_routing
+
+    def __init__(self):
+        super().__init__()
+        # aeon's bases set these; to scikit-learn they are fitted attributes.
+        for name in ("classes_", "n_classes_", "metadata_"):
+            self.__dict__.pop(name, None)
+
+    def reset(self, keep: str | Sequence[str] | None = None) -> Self:
+        """Return to the state before fit; see aeon's ``reset``. What scikit-learn was told by ``set_...`` stays."""
+        settings = {name: vars(self)[name] for name in SCIKIT_LEARN_SETTINGS if name in vars(self)}
+        super().reset(keep=keep)
+        self.metadata_: dict[str, Any] = {}
+        self.__dict__.update(settings)
+        return self
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to one safetensors file, without pickle; see :func:`v2s_sklearn.load`.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is written whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        SavedFileError
+            If it holds something that cannot be written without pickle; the message says what.
+        """
+        if not self.is_fitted:
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit before save.")
+        if not type(self).__module__.startswith(PACKAGE):
+            raise SavedFileError(
+                f"{type(self).__name__} cannot be saved, only the estimators of this package themselves. Use pickle."
+            )
+        write_tree(path, self._tree(), SAVED_KIND, SAVED_VERSION)
+
+    def _tree(self):
+        """Return what a file holds: class, parameters, what was fitted."""
+        parameters = self.get_params(deep=False)
+        attributes = {
+            name: value for name, value in vars(self).items() if name not in parameters and name not in NOT_SAVED
+        }
+        return {
+            "class": type(self).__name__,
+            "package": __version__,
+            "parameters": parameters,
+            "attributes": attributes,
+        }
+
+    def __setstate__(self, state):
+        """Restore a pickle, the sources and what hears through them on the device, or the CPU where that is missing."""
+        super().__setstate__(state)
+        if self.is_fitted:
+            self._move_to(device_or_cpu(self.device))
+
+    def _load_sources(self, device):
+        """Load the frozen acoustic models f_S to a device; return them as a tuple."""
+        with naming("acoustic_model"):
+            models = load_acoustic_models(self.acoustic_model, device=device)
+        self.acoustic_model_ = models[0] if len(models) == 1 else models
+        return models
+
+    def _module(self):
+        """Return the torch module that computes."""
+        raise NotImplementedError
+
+    def _move_to(self, device):
+        """Compute on a device from now on."""
+        sources = load_acoustic_models(self.acoustic_model_, device=device)
+        self.acoustic_model_ = sources if isinstance(self.acoustic_model_, tuple) else sources[0]
+        self._module().to(device)
+
+    def _on_device(self):
+        """Return the module, on the device that the parameter asks for now, and that device."""
+        device = device_or_cpu(self.device)
+        if next(self._module().parameters()).device != device:
+            self._move_to(device)
+        return self._module(), device
+
+    @contextmanager
+    def _unfitted_on_error(self):
+        """Leave the estimator unfitted where fit ends in an error, or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.reset()
+            del self.metadata_
+            raise
+
+    def _preprocess_collection(self, X, store_metadata=True):
+        """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
+        if is_long_frame(X):
+            channels = None if store_metadata else self._channels
+            X, channels = convert_long_frame(X, channels)
+            if store_metadata:
+                self._channels = channels
+        elif is_list(X):
+            X = convert_list(X)
+        else:
+            X = self._check_array(X, store_metadata)
+        if not self.standardize:
+            check_size(X, LIMIT)
+        X = super()._preprocess_collection(X, store_metadata=store_metadata)
+        if store_metadata and not self.metadata_["unequal_length"]:
+            self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]
+        return X
+
+    def _check_array(self, X, reset):
+        """Check an array or a table with a row a case; return it as a float64 array (N, C, T)."""
+        sparse = issparse(X)  # some of those are dicts
+        if X is None or np.isscalar(X) or (not sparse and isinstance(X, Mapping | Set | Iterator)):
+            raise InvalidSeriesTypeError(
+                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
+                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, "
+                "n_timepoints_i)."
+            )
+        with naming("X"):
+            _check_feature_names(self, X, reset=reset)
+            if not sparse:
+                X = as_float64(X, "X")
+            X = check_array(X, dtype="numeric", allow_nd=True, ensure_all_finite=False, estimator=self, input_name="X")
+            if X.ndim > 3:
+                raise InvalidSeriesError(
+                    f"X must have 2 or 3 dimensions, got {X.ndim}: (n_cases, n_timepoints) or (n_cases, n_channels, "
+                    "n_timepoints)."
+                )
+            if X.size == 0:
+                raise InvalidSeriesError(f"Found array X with no values: shape {X.shape}, a minimum of 1 is required.")
+            check_finite(X, "X")
+            # Series given as a 3D array may have another length than in fit, as in aeon.
+            if reset or X.ndim == 2:
+                _check_n_features(self, X.reshape(len(X), -1), reset=reset)
+        return X.reshape(len(X), -1, X.shape[-1])
+
+    def _check_X(self, X):
+        """Describe converted series; all that aeon checks has been checked."""
+        return self._get_X_metadata(X)
+
+    def _check_shape(self, X):
+        """Check the number of channels against fit; lengths may differ."""
+        n_channels = X[0].shape[0]
+        if n_channels != self.metadata_["n_channels"]:
+            raise InvalidSeriesError(
+                f"X has {n_channels} channels, but {type(self).__name__} was fitted with "
+                f"{self.metadata_['n_channels']}. Give series with the same channels as in fit."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = True
+        return tags
+
+    @property
+    def series_mean_(self) -> np.ndarray:
+        """Mean of each channel over the training series, (n_channels,)."""
+        return self._fitted("scaler_").mean_
+
+    @property
+    def series_scale_(self) -> np.ndarray:
+        """Standard deviation of each channel over the training series, (n_channels,)."""
+        return self._fitted("scaler_").scale_
+
+    @property
+    def channel_mixture_(self) -> np.ndarray:
+        """What decorrelates the scaled channels and mixes them, (n_heard_channels, n_channels)."""
+        return self._fitted("scaler_").mixture_
+
+    def _fitted(self, name):
+        """Return a fitted attribute; an AttributeError before fit, which scikit-learn expects of one."""
+        if name not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet: call fit first.")
+        return vars(self)[name]
+
+
+class BaseV2SClassifier(BaseV2S, BaseClassifier):
+    """scikit-learn's classifier contract on top of aeon's: labels, weights, score."""
+
+    # aeon's fit has no sample_weight; the steps are the same.
+    @timed
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints), or list
+            Time series; a list holds one array (n_channels, n_timepoints_i) a case, lengths may differ. Any collection
+            of aeon is accepted. Cases of a frame with a two-level index have the order in which they first appear.
+        y : array-like of shape (n_cases,)
+            Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
+            weights are.
+        sample_weight : array-like of shape (n_cases,), optional
+            Non-negative; a weight of 2 counts like two copies of the case.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or y cannot be used; the message says what was given and what is needed.
+        """
+        with self._unfitted_on_error():
+            y, sample_weight = align(y, X), align(sample_weight, X)
+            X, y, *_ = self._fit_setup(X, y)
+            with naming("sample_weight"):
+                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            self._fit(X, y, sample_weight)
+            self.is_fitted = True
+        return self
+
+    def _training_set(self, X, y, sample_weight):
+        """Return the cases, each once, their labels as integers, and their weights times those of their classes.
+
+        The weights as `v2s_sklearn.series.moments.normalise_weights` gives them.
+        """
+        labels = np.searchsorted(self.classes_, y)
+        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        class_weight = normalise_weights(class_weights(self.class_weight, self.classes_, y))
+        return merge_copies(X, labels, normalise_weights(normalise_weights(sample_weight) * class_weight[labels]))
+
+    def _tree(self):
+        """Return what a file holds: the module and the history of the net, too."""
+        history = [{name: value for name, value in epoch.items() if name != "batches"} for epoch in self.net_.history]
+        return super()._tree() | {"network": self.net_.module_, "history": history}
+
+    def _module(self):
+        return self.net_.module_
+
+    def _move_to(self, device):
+        super()._move_to(device)
+        self.net_.device = device
+
+    @own_settings()
+    def _predict_proba(self, X):
+        network, device = self._on_device()
+        with progress(len(X), "predict", self.verbose):
+            return predict_proba(network, X, self.scaler_, device, self.n_jobs)
+
+    def _predict(self, X):
+        return self.classes_[self._predict_proba(X).argmax(axis=1)]
+
+    def _fit_setup(self, X, y):
+        """Check X and y; aeon before 1.4 adds whether there is one class, for which it would not ask us."""
+        X, y, *single_class = super()._fit_setup(X, y)
+        return X, y, *(False for _ in single_class)
+
+    def _check_y(self, y, n_cases, update_classes=True, allow_single_class=True):
+        """Check labels as scikit-learn wants; one class is enough."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
+            )
+        y = check_labels(y)
+        if len(y) != n_cases:
+            raise ValueError(f"X has {n_cases} cases, but y has {len(y)} labels. Give one label a case.")
+        if update_classes:
+            self.classes_ = np.unique(y)
+            self.n_classes_ = len(self.classes_)
+        return y
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+        y : array-like of shape (n_cases,)
+            True labels.
+        sample_weight : array-like of shape (n_cases,), optional
+
+        Returns
+        -------
+        float
+        """
+        y, sample_weight = align(y, X), align(sample_weight, X)
+        return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+class _Transformer(TransformerMixin):
+    """scikit-learn's transformers, which aeon's are from 1.4 on; a class of its own fits before both kinds of them."""
+
+
+class BaseV2STransformer(BaseV2S, _Transformer, BaseCollectionTransformer):
+    """scikit-learn's transformer contract on top of aeon's."""
+
+    _tags = {"output_data_type": "Tabular"}
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Fit the transformer; y is ignored."""
+        with self._unfitted_on_error():
+            return super().fit(X)
+
+    # Defined here, not only in aeon, so that scikit-learn wraps them for set_output.
+    def transform(self, X: ArrayLike, y: Any = None) -> Any:
+        """Return the features of time series.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_cases, n_features_out)
+        """
+        self._check_is_fitted()
+        series = self._preprocess_collection(X, store_metadata=False)
+        self._check_shape(series)
+        features = self._transform(series)
+        if is_long_frame(X) and _get_output_config("transform", self)["dense"] == "pandas":
+            return pd.DataFrame(features, index=case_ids(X))  # scikit-learn would take the rows of X
+        return features
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
+        """Fit and return the features of the same time series; see ``transform``."""
+        return self.fit(X).transform(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are float32, as the network computes them
+        return tags

@@ -1,0 +1,1 @@
+"""Files of tensors and of trees: read with checks, written whole."""

@@ -1,0 +1,1 @@
+"""Embeddings, or source labels, to target labels."""

@@ -1,0 +1,207 @@
+"""One ridge a view, stacked into one linear map of the standardised embeddings.
+
+Shape legend: V views, N cases, n scored cases, D embedding values, C classes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from v2s_sklearn.mapping.embeddings import (
+    BLOCK_BYTES,
+    LIMIT_BYTES,
+    ArrayEmbeddings,
+    StandardisedEmbeddings,
+    hold,
+    select,
+    standardisation,
+)
+from v2s_sklearn.mapping.gram import find_hosts
+from v2s_sklearn.mapping.ridge import counted_cases, platt_targets, solve_ridges
+from v2s_sklearn.runtime.memory import check_memory
+from v2s_sklearn.series.moments import normalise_weights
+
+# Of more cases, so many give the statistics of the standardisation and the leave-one-out scores.
+STATISTICS_CASES = 5000
+# Of a view, times the number of views. Without it all are zero where classes have two cases.
+LEAST_STACK_WEIGHT = 0.1
+
+
+@dataclass
+class StackedRidge:
+    """Ridges that were stacked into one linear map.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (D,)
+        Of the standardisation, see `v2s_sklearn.mapping.embeddings.standardisation`.
+    coef : ndarray of shape (D, C)
+        Of the standardised embeddings; the softmax of the decision values is calibrated.
+    intercept : ndarray of shape (C,)
+    alpha, sharpness : ndarray of shape (V,)
+        Of each ridge, see `v2s_sklearn.mapping.ridge.RidgeSolution`; 0 and 1 of a view in which nothing varies.
+    stack_weights : ndarray of shape (V,)
+        From `stack_weights`; 0 of a view in which nothing varies, beside others that do.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray
+    alpha: np.ndarray
+    sharpness: np.ndarray
+    stack_weights: np.ndarray
+
+
+def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMIT_BYTES):
+    """Solve a ridge on each view and weigh their calibrated leave-one-out answers.
+
+    The log-softmax of the stack is that of one linear map, since its normalisers cancel.
+
+    Parameters
+    ----------
+    embeddings : Embeddings or ndarray of shape (N, D)
+        Embeddings of at most ``limit_bytes`` in double precision are computed once and held, others again for each of
+        two readings (and more where a view has as many values as there are cases).
+    groups : sequence of ndarray of int, increasing
+        The embedding values of each view; they may overlap.
+    labels : ndarray of shape (N,), int
+    weights : ndarray of shape (N,)
+        Positive, of any size. Copies of a case have to be merged before.
+    n_classes : int
+        C.
+    limit_bytes : int
+        See ``embeddings``.
+
+    Returns
+    -------
+    StackedRidge
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If it would take more than there is.
+    """
+    if not hasattr(embeddings, "blocks"):
+        embeddings = ArrayEmbeddings(embeddings)
+    check_stack_memory(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes)
+    weights = normalise_weights(weights)
+    embeddings = hold(embeddings, limit_bytes)
+    index, sample = np.arange(len(labels)), embeddings
+    if len(labels) > STATISTICS_CASES:
+        index = np.linspace(0, len(labels) - 1, STATISTICS_CASES).round().astype(int)
+        sample = hold(select(embeddings, index), limit_bytes)
+    mean, scale = standardisation(sample, weights[index])
+    varying = [number for number, columns in enumerate(groups) if np.isfinite(scale[columns]).any()]
+    # Where nothing varies at all, the intercepts are the shares of the classes.
+    solved = varying or list(range(len(groups)))
+    ridges = solve_ridges(
+        StandardisedEmbeddings(embeddings, mean, scale),
+        [groups[number] for number in solved],
+        labels,
+        weights,
+        n_classes,
+        scored=(index, StandardisedEmbeddings(sample, mean, scale)),
+        limit_bytes=limit_bytes,
+    )
+
+    counted = counted_cases(labels)[index]
+    answers = [log_softmax(ridge.sharpness * ridge.loo_scores[counted], axis=1) for ridge in ridges]
+    shares = stack_weights(np.array(answers), labels[index][counted], weights[index][counted])
+    stack = StackedRidge(
+        mean,
+        scale,
+        np.zeros((embeddings.n_features, n_classes)),
+        np.zeros(n_classes),
+        np.zeros(len(groups)),
+        np.ones(len(groups)),
+        np.zeros(len(groups)),
+    )
+    for number, ridge, share in zip(solved, ridges, shares, strict=True):
+        stack.coef[groups[number]] += share * ridge.sharpness * ridge.coef
+        stack.intercept += share * ridge.sharpness * ridge.intercept
+        stack.alpha[number], stack.sharpness[number], stack.stack_weights[number] = ridge.alpha, ridge.sharpness, share
+    return stack
+
+
+def stack_weights(log_probabilities, labels, weights):
+    """Return the weights of the views (V,) whose weighted sum of log-probabilities has the least log loss.
+
+    They minimise the weighted mean cross-entropy with `v2s_sklearn.mapping.ridge.platt_targets` of softmax(sum_v w_v
+    l_v), plus V / n * |w - 1 / V|^2, where each is at least 0.1 / V. One view has weight 1: it is calibrated already.
+
+    Parameters
+    ----------
+    log_probabilities : ndarray of shape (V, n, C)
+        Of cases that were left out.
+    labels : ndarray of shape (n,), int
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (V,)
+        1 / V each, where there is nothing to choose them by.
+    """
+    n_views, n_cases, n_classes = log_probabilities.shape
+    equal = np.full(n_views, 1.0 / n_views)
+    if n_views == 1 or n_cases == 0 or n_classes == 1:
+        return equal
+    targets, shares = platt_targets(labels, n_classes), weights / weights.sum()
+
+    def loss_and_gradient(w):
+        """Return the penalised loss of weights (M,) and its gradient (M,)."""
+        answer = log_softmax(np.tensordot(w, log_probabilities, axes=1), axis=1)
+        deviation = w - 1.0 / n_views
+        loss = -shares @ (targets * answer).sum(axis=1) + n_views / n_cases * deviation @ deviation
+        excess = shares[:, None] * (np.exp(answer) - targets)
+        gradient = np.tensordot(log_probabilities, excess, axes=2) + 2 * n_views / n_cases * deviation
+        return loss, gradient
+
+    bounds = [(LEAST_STACK_WEIGHT / n_views, None)] * n_views
+    return minimize(loss_and_gradient, equal, jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES):
+    """Return about how many bytes `solve_stack` takes at its peak, the embeddings themselves included if it holds them.
+
+    Parameters
+    ----------
+    n_cases, n_features, n_classes : int
+        N, D and C.
+    groups, limit_bytes
+        See `solve_stack`.
+    """
+    n_scored = min(n_cases, STATISTICS_CASES)
+    held = 4 * n_features * (n_cases if 8 * n_cases * n_features <= limit_bytes else 0)
+    held += 4 * n_features * (n_scored if n_scored < n_cases else 0)
+    # A block in single and in double precision, and weighted; and a slab of blocks.
+    block = min(BLOCK_BYTES, 8 * n_cases * n_features)
+    reading = 2.5 * block
+    hosts = find_hosts(groups, n_cases)
+    if any(n_cases <= len(columns) for columns in groups):
+        reading += min(limit_bytes, 8 * n_cases * n_features) - block
+    grams = sum(8 * min(len(groups[host]), n_cases) ** 2 for host in set(hosts))
+    decomposing = 0
+    for host, columns in zip(hosts, groups, strict=True):
+        size = min(len(columns), n_cases)
+        is_part = columns is not groups[host]
+        # LAPACK's work is twice the matrix; afterwards there are the left vectors of the scored cases, and blocks.
+        decomposing = max(decomposing, 8 * size * is_part * size + max(16 * size**2, 8 * size * n_scored + 2 * block))
+    answers = 8 * n_classes * (3 * n_cases + (3 * len(groups) + 4) * n_scored)
+    return int(held + grams + max(reading, decomposing) + answers)
+
+
+def check_stack_memory(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES):
+    """Raise an error if `solve_stack` would take more memory than there is; arguments as for `stack_bytes`.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+    """
+    check_memory(
+        stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes),
+        f"The learned mapping of {n_cases} cases with {n_features} embedding values to {n_classes} classes",
+        "Fit on fewer cases, or have fewer embedding values: fewer voices, acoustic models or channels.",
+    )

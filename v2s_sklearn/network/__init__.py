@@ -1,0 +1,1 @@
+"""The torch module, inference and gradient training."""

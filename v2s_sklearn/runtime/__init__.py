@@ -1,0 +1,1 @@
+"""How we compute: settings, threads, devices, memory, progress."""

@@ -1,0 +1,1 @@
+"""What users bring: containers to arrays, labels, scaling."""

@@ -99,7 +99,8 @@ def test_the_acoustic_model_is_frozen(name, mode, gunpoint):
     clf = V2SClassifier(name, **(MODES[mode] | {"max_epochs": 1})).fit(X, y)
     clf.predict(X)
     clf.net_.module_.train()
-    clf.net_.module_(**{k: torch.from_numpy(v) for k, v in clf.scaler_.transform(X).items()})
+    batch = clf.scaler_.transform(X)
+    clf.net_.module_(torch.from_numpy(batch.series), torch.from_numpy(batch.lengths))
     clf.net_.module_.eval()
     assert clf.acoustic_model_ is model
     assert not any(module.training for module in model.modules())

@@ -102,6 +102,17 @@ def test_answers_are_those_of_the_cpu(name, device, series, tmp_path):
     assert_near(answers(on_cpu, X_test), found, device)
 
 
+@pytest.mark.parametrize("name", ["fast", "transfer", "features"])
+def test_the_device_is_read_when_it_is_used(name, device, series):
+    X, y, X_test = series
+    estimator = made(name, "cpu").fit(X, y)
+    expected = answers(estimator, X_test)
+    assert_near(answers(estimator.set_params(device=device), X_test), expected, device)
+    assert where(estimator) == {device}
+    np.testing.assert_array_equal(answers(estimator.set_params(device="cpu"), X_test), expected)
+    assert where(estimator) == {"cpu"}
+
+
 def test_many_channels_and_unequal_length(device):
     for load in (load_basic_motions, load_japanese_vowels):
         X, y = load(split="train")

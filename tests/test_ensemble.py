@@ -73,8 +73,8 @@ def test_many_to_one_mapping_over_the_classes_of_all_models(mapping, italy):
     assert clf.label_mapping_.max() >= 12
     assert len(clf.theta_) == 2
     # Each model gets half of the probability, and a target class the mean over its source classes.
-    module, data = clf.net_.module_, clf.scaler_.transform(X_test[:4].reshape(4, 1, -1))
-    series, lengths = (torch.as_tensor(data[name]) for name in ("series", "lengths"))
+    module, batch = clf.net_.module_, clf.scaler_.transform(X_test[:4].reshape(4, 1, -1))
+    series, lengths = torch.as_tensor(batch.series), torch.as_tensor(batch.lengths)
     waveforms = [view.waveforms(series, lengths).flatten(0, 1) for view in module.views]
     sources = torch.cat([m.predict_proba(w) for m, w in zip(clf.acoustic_model_, waveforms, strict=True)], dim=1)
     expected = sources[:, clf.label_mapping_].mean(2)

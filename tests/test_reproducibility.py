@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import MODES, TINY_CONFIG, make_tiny_model
+from joblib import Parallel
 from sklearn.datasets import make_classification
 from threadpoolctl import threadpool_limits
 
-from v2s_sklearn import V2SClassifier
+from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 from v2s_sklearn.acoustic.storage import save_weights
+from v2s_sklearn.network import inference
 
 
 def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
@@ -38,6 +40,42 @@ def test_the_number_of_threads_changes_no_bit(mode):
             probabilities.append(clf.fit(X, y).predict_proba(X[:50]))
             assert torch.get_num_threads() == n_threads
     np.testing.assert_array_equal(*probabilities)
+
+
+class Recorder(Parallel):
+    """joblib's, that notes for how many workers it was asked."""
+
+    asked: list = []
+
+    def __init__(self, n_jobs=None, **kwargs):
+        self.asked.append(n_jobs)
+        super().__init__(n_jobs=n_jobs, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "estimator", [V2SClassifier("tiny"), V2SFeatures("tiny"), TransferClassifier("tiny", max_epochs=1)]
+)
+def test_n_jobs_is_read_when_it_is_used(estimator, monkeypatch):
+    monkeypatch.setattr(inference, "Parallel", Recorder)
+    X, y = make_classification(1000, 30, n_informative=10, random_state=0)
+    estimator.fit(X[:50], y[:50])
+    answer = getattr(estimator, "predict_proba", None) or estimator.transform
+    expected = answer(X)
+    Recorder.asked.clear()
+    np.testing.assert_array_equal(answer(X), expected)
+    assert set(Recorder.asked) == {1}
+    Recorder.asked.clear()
+    estimator.set_params(n_jobs=3)
+    np.testing.assert_array_equal(answer(X), expected)
+    assert set(Recorder.asked) == {3}
+
+
+def test_verbose_is_read_when_it_is_used(tiny, gunpoint, capsys):
+    X, y, X_test, _ = gunpoint
+    tiny.fit(X, y).predict(X_test)
+    assert capsys.readouterr().err == ""
+    tiny.set_params(verbose=1).predict(X_test)
+    assert "predict: 100%" in capsys.readouterr().err
 
 
 def test_other_seeds_give_other_bits(gunpoint):

@@ -32,7 +32,7 @@ from sklearn.utils.validation import (
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError, SavedFileError, naming
+from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError, SavedFileError
 from v2s_sklearn.files.trees import write_tree
 from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.runtime.compatibility import timed
@@ -51,7 +51,7 @@ from v2s_sklearn.series.containers import (
     is_list,
     is_long_frame,
 )
-from v2s_sklearn.series.labels import check_labels, class_weights
+from v2s_sklearn.series.labels import check_labels, class_weights, naming
 from v2s_sklearn.series.moments import merge_copies, normalise_weights
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS

@@ -1,8 +1,5 @@
 """Errors of this package; each is also the built-in error that scikit-learn users expect."""
 
-import re
-from contextlib import contextmanager
-
 
 class V2SError(Exception):
     """Base class of the package's errors."""
@@ -50,15 +47,3 @@ class MissingDependencyError(V2SError, ImportError):
 
 class NotEnoughMemoryError(V2SError, MemoryError):
     """A computation would need more memory than there is."""
-
-
-@contextmanager
-def naming(argument):
-    """Name the argument in errors of libraries that do not; numbers too large for float64 are a ValueError, too."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        if re.search(rf"\b{argument}\b", str(error)) and not isinstance(error, OverflowError):
-            raise
-        kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument} cannot be used: {error}") from error

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.networks.contour import ContourNet, GivenNorm, stretch, z_normalise
+from v2s_sklearn.acoustic.networks.contour import ContourNet, GivenNorm, resample, z_normalise
 
 SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
 
@@ -114,7 +114,7 @@ def test_z_normalisation():
 def test_stretching_keeps_both_ends_and_straight_lines():
     line = torch.linspace(-1, 2, 50)[None]
     for n_points in (8, 50, 128):
-        torch.testing.assert_close(stretch(line, n_points), torch.linspace(-1, 2, n_points)[None])
+        torch.testing.assert_close(resample(line, n_points), torch.linspace(-1, 2, n_points)[None])
 
 
 def test_a_waveform_with_constant_contours_has_gradients(net):

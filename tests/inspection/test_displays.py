@@ -130,9 +130,9 @@ def test_the_reprogrammed_input_is_what_the_source_hears(paper, gunpoint):
     x = gunpoint[2][0]
     display = ReprogrammedInputDisplay.from_estimator(paper, x)
     view = paper.net_.module_.views[0]
-    data = paper.scaler_.transform([x])
+    batch = paper.scaler_.transform([x])
     with torch.no_grad():
-        np.testing.assert_allclose(display.waveform, view.waveforms(**data)[0, 0].numpy())
+        np.testing.assert_allclose(display.waveform, view.waveforms(batch.series, batch.lengths)[0, 0].numpy())
     stands = ~np.isnan(display.points)
     assert stands.sum() == 3 * 150
     np.testing.assert_allclose(display.waveform[stands], 0.1 * np.tile(x[0], 3), atol=1e-6)
@@ -192,9 +192,9 @@ def test_attention_on_the_time_axis(default, gunpoint):
     x = gunpoint[2][0]
     display = AttentionDisplay.from_estimator(default, x)
     view = default.net_.module_.views[0]
-    data = default.scaler_.transform([x])
+    batch = default.scaler_.transform([x])
     with torch.no_grad():
-        frames = view.acoustic.attention(view.waveforms(**data)[0])[0].numpy()
+        frames = view.acoustic.attention(view.waveforms(batch.series, batch.lengths)[0])[0].numpy()
     expected = np.interp(np.arange(150), np.linspace(0, 149, len(frames)), frames)
     assert np.corrcoef(display.weights[0], expected)[0, 1] > 0.95
     np.testing.assert_allclose(display.weights.sum(axis=1), 1)

@@ -204,7 +204,7 @@ def test_a_map_sums_to_what_the_class_gains(gunpoint):
     steps = [clf.scaler_.transform(mean + share * (X - mean)) for share in np.linspace(0, 1, 65)]
     with torch.no_grad():
         first, last = (
-            clf.net_.module_(**{name: torch.as_tensor(values) for name, values in step.items()}).numpy()
+            clf.net_.module_(torch.as_tensor(step.series), torch.as_tensor(step.lengths)).numpy()
             for step in (steps[0], steps[-1])
         )
     gain = (last - first)[np.arange(3), columns]

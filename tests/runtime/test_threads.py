@@ -1,3 +1,4 @@
+import os
 import threading
 
 import pytest
@@ -78,3 +79,34 @@ def test_cudnn_is_left_alone_until_the_last_of_many_threads_is_done():
             assert flags() == before == (enabled, True, True, False)
     assert set(seen) == {(False, True, True, False)}
     assert len(seen) == 320
+
+
+@pytest.mark.parametrize("setting", [one_thread, without_cudnn])
+def test_a_forked_child_of_a_busy_parent_restores_the_setting(setting):
+    inside, done = threading.Event(), threading.Event()
+
+    def work():
+        with setting():
+            inside.set()
+            done.wait()
+
+    def settings():
+        return blas_threads(), torch.backends.cudnn.enabled
+
+    with threadpool_limits(2):
+        before = settings()
+        thread = threading.Thread(target=work)
+        thread.start()
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            # The other thread is not here, nor what it was inside of.
+            same = settings() == before
+            with setting():
+                same = same and settings() != before
+            os._exit(0 if same and settings() == before else 1)
+        status = os.waitpid(child, 0)[1]
+        done.set()
+        thread.join()
+        assert settings() == before
+    assert status == 0

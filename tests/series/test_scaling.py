@@ -5,16 +5,16 @@ from v2s_sklearn.series.scaling import BLOCK_CASES, SeriesScaler, decorrelation
 
 def test_padding_keeps_the_values_and_the_lengths():
     data = SeriesScaler(standardize=False, max_points=10).fit_transform([np.ones((2, 3)), np.full((2, 5), 2.0)])
-    assert data["series"].shape == (2, 2, 5)
-    assert data["lengths"].tolist() == [3, 5]
-    assert data["series"][0, 1].tolist() == [1, 1, 1, 0, 0]
+    assert data.series.shape == (2, 2, 5)
+    assert data.lengths.tolist() == [3, 5]
+    assert data.series[0, 1].tolist() == [1, 1, 1, 0, 0]
 
 
 def test_long_series_are_averaged_down():
     X = np.arange(10.0).reshape(1, 1, 10)
     data = SeriesScaler(standardize=False, max_points=5).fit_transform(X)
-    assert data["lengths"].tolist() == [5]
-    assert data["series"][0, 0].tolist() == [0.5, 2.5, 4.5, 6.5, 8.5]
+    assert data.lengths.tolist() == [5]
+    assert data.series[0, 0].tolist() == [0.5, 2.5, 4.5, 6.5, 8.5]
 
 
 def test_a_block_is_scaled_like_the_whole():
@@ -23,9 +23,9 @@ def test_a_block_is_scaled_like_the_whole():
     scaler = SeriesScaler(max_points=8).fit(X)
     whole = scaler.transform(X)
     part = scaler.transform(X[-30:])
-    n_points = part["series"].shape[2]
-    np.testing.assert_array_equal(whole["series"][-30:, :, :n_points], part["series"])
-    np.testing.assert_array_equal(whole["lengths"][-30:], part["lengths"])
+    n_points = part.series.shape[2]
+    np.testing.assert_array_equal(whole.series[-30:, :, :n_points], part.series)
+    np.testing.assert_array_equal(whole.lengths[-30:], part.lengths)
 
 
 def test_scaled_series_are_standard_over_all_cases_and_points_with_weights():

@@ -184,7 +184,7 @@ class FrozenNetwork(nn.Module):
             return {"half rate": writer.encode(self.full_rate, name)}
         if self.source is not None:
             return {"source": list(self.source)}
-        if self._copied_from:
+        if self._copied_from and any(parameter.requires_grad for parameter in self.parameters()):
             return {
                 "trained": [writer.encode(self._copied_from[0], name), writer.encode(dict(self.state_dict()), name)]
             }

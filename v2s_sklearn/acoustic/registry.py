@@ -14,7 +14,7 @@ import torch
 from v2s_sklearn.acoustic.hub import HUGGING_FACE_FILES
 from v2s_sklearn.acoustic.identity import digest_of_model
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, load_weights, read_checksums
+from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, SinglePrecision, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
 from v2s_sklearn.files.checksums import state_of_files
 from v2s_sklearn.runtime.settings import own_settings
@@ -301,7 +301,8 @@ def _load(name, device):
 
 def _make(name, device):
     """Return the model of a factory on a device; one that has a source already is not renamed."""
-    model = _FACTORIES[name]()
+    with SinglePrecision():
+        model = _FACTORIES[name]()
     if not isinstance(model, AcousticModel):
         raise InvalidParameterError(f"The factory of {name!r} returned {type(model).__name__}, not AcousticModel.")
     if model.source is not None or model.full_rate is not None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -102,7 +103,20 @@ def save_weights(model, path, architecture, config):
     return digest
 
 
-class _Unfilled(TorchFunctionMode):
+class SinglePrecision(TorchFunctionMode):
+    """Networks are built in single precision, whatever the caller's default dtype is; in this thread only."""
+
+    FACTORIES = (torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros)
+    defaults: dict[str, Any] = {"dtype": torch.float32}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in self.FACTORIES:
+            kwargs = self.defaults | {name: value for name, value in kwargs.items() if value is not None}
+        return function(*args, **kwargs)
+
+
+class _Unfilled(SinglePrecision):
     """Networks are built without initial weights, which those of a file replace: no global generator is read.
 
     Parameters
@@ -112,19 +126,14 @@ class _Unfilled(TorchFunctionMode):
         arithmetic of constructors takes seconds to import.
     """
 
-    FACTORIES = (torch.empty, torch.ones, torch.zeros)
-
     def __init__(self, device=None):
         super().__init__()
-        self.device = device
+        self.defaults = SinglePrecision.defaults | {"device": device}
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
         if getattr(function, "__module__", None) == "torch.nn.init":
-            return kwargs.get("tensor", args[0] if args else None)
-        if function in self.FACTORIES and kwargs.get("device") is None:
-            kwargs = kwargs | {"device": self.device}
-        return function(*args, **kwargs)
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return super().__torch_function__(function, types, args, kwargs)
 
 
 def _read_description(path, metadata):

@@ -17,7 +17,7 @@ from v2s_sklearn.base import BaseV2SClassifier, Cases, Source
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
 from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.network.inference import compute, in_blocks
-from v2s_sklearn.network.reprogrammed import cases_heard
+from v2s_sklearn.network.reprogrammed import cases_per_pass
 from v2s_sklearn.runtime.threads import one_thread
 
 LOGITS_DIR = Path(__file__).parent / "source_logits"
@@ -121,7 +121,7 @@ def logits_of_view(view, batch, n_jobs=None):
         return view.source_logits(view.waveforms(series, lengths))
 
     device = next(view.transformation.parameters()).device
-    return compute(logits, batch, cases_heard(view.n_waveforms), device, n_jobs)
+    return compute(logits, batch, cases_per_pass(view.n_waveforms), device, n_jobs)
 
 
 @one_thread()

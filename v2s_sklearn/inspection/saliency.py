@@ -16,7 +16,7 @@ from v2s_sklearn.base import BaseV2SClassifier, Cases
 from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.inspection.cases import choose_view, fitted_views, on_time_axis, one_case, points_of_samples
 from v2s_sklearn.inspection.drawing import COLORMAP, draw_series, make_axes, short
-from v2s_sklearn.network.reprogrammed import cases_heard
+from v2s_sklearn.network.reprogrammed import cases_per_pass
 from v2s_sklearn.runtime.threads import one_thread
 
 
@@ -83,7 +83,7 @@ def class_activation_maps(
     baseline = np.broadcast_to(clf.scaler_.training_mean_[:, None], X.shape[1:])
     maps: dict[str, list] = {}
     # No more than a model hears at a time, so that each of its layers is computed once for all of them.
-    n_block = min(cases_heard(view.n_waveforms) for view in views)
+    n_block = min(cases_per_pass(view.n_waveforms) for view in views)
     for start in range(0, len(X), n_block):
         rows = slice(start, start + n_block)
         steps = [

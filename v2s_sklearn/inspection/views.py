@@ -162,7 +162,7 @@ def _contributions(clf, views, case):
     network, batch = clf.net_.module_, clf.scaler_.transform([case])
     mapping = network.mapping
     said, start = [], 0
-    for view, waveforms in network.heard(batch.series, batch.lengths):
+    for view, waveforms in network.waveforms(batch.series, batch.lengths):
         columns = slice(start, start + view.n_features)
         start = columns.stop
         values = (view.embed(waveforms).double() - mapping.mean[columns]) / mapping.scale[columns]

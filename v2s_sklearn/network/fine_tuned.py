@@ -37,7 +37,7 @@ class FineTunedModel(ArrayModule):
         with torch.no_grad():
             n_embedding = self.embed(silence.unsqueeze(0).to(device)).shape[1]
         # Zero at first: all classes alike, whatever the seed, and no random state is read.
-        self.dense = nn.utils.skip_init(Linear, n_embedding, n_target)
+        self.dense = nn.utils.skip_init(Linear, n_embedding, n_target, dtype=torch.float32)
         nn.init.zeros_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
 

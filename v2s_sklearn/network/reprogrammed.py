@@ -20,7 +20,7 @@ CHUNK_WAVEFORMS = 64
 LEAST_CHUNK_CASES = 16
 
 
-def cases_heard(n_waveforms):
+def cases_per_pass(n_waveforms):
     """Return how many cases a model hears at a time when each has ``n_waveforms`` waveforms: a power of two.
 
     Matrix products compute the last rows of other numbers in another way, so that a case would have other bits there.
@@ -28,9 +28,9 @@ def cases_heard(n_waveforms):
     return 2 ** int(math.log2(max(1, CHUNK_WAVEFORMS // n_waveforms)))
 
 
-def hear(function, waveforms):
+def in_passes(function, waveforms):
     """Return what a function of waveforms (B, G, S) gives, (B, ...), so many cases at a time as a model hears."""
-    return torch.cat([function(part) for part in waveforms.split(cases_heard(waveforms.shape[1]))])
+    return torch.cat([function(part) for part in waveforms.split(cases_per_pass(waveforms.shape[1]))])
 
 
 class ReprogrammedModel(ArrayModule):
@@ -64,7 +64,7 @@ class ReprogrammedModel(ArrayModule):
     @property
     def chunk_cases(self):
         """Cases to be computed at a time in inference."""
-        heard = [cases_heard(view.n_waveforms) for view in self.views]
+        heard = [cases_per_pass(view.n_waveforms) for view in self.views]
         return max(min(heard), min(max(heard), LEAST_CHUNK_CASES))
 
     def blocks(self):
@@ -78,7 +78,7 @@ class ReprogrammedModel(ArrayModule):
             start += view.n_features
         return blocks
 
-    def heard(self, series, lengths):
+    def waveforms(self, series, lengths):
         """Yield each view and its waveforms, (B, G, S), of series (B, C, T), (B,); one transformation is run once."""
         waveforms = {}
         for view in self.views:
@@ -88,7 +88,9 @@ class ReprogrammedModel(ArrayModule):
 
     def embed(self, series, lengths):
         """Return the embeddings of all views in a row: (B, C, T), (B,) to (B, D)."""
-        return torch.cat([hear(view.embed, waveforms) for view, waveforms in self.heard(series, lengths)], dim=1)
+        return torch.cat(
+            [in_passes(view.embed, waveforms) for view, waveforms in self.waveforms(series, lengths)], dim=1
+        )
 
     def precompute(self, series, lengths):
         """Return what training steps need not compute again, arrays with a row a case, by name of the argument."""
@@ -102,7 +104,7 @@ class ReprogrammedModel(ArrayModule):
         """
         if torch.is_grad_enabled() and len(self.views) == 1:
             return self.views[0].differentiable_logits(series, lengths, spectra)
-        logits = [hear(view.source_logits, waveforms) for view, waveforms in self.heard(series, lengths)]
+        logits = [in_passes(view.source_logits, waveforms) for view, waveforms in self.waveforms(series, lengths)]
         return logits[0] if len(logits) == 1 else torch.cat([torch.log_softmax(one, dim=1) for one in logits], dim=1)
 
     def forward(self, series, lengths, spectra=None):

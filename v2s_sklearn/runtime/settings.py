@@ -1,49 +1,21 @@
 """The settings of torch and numpy that we compute with, whatever those of the caller are."""
 
-import os
-import threading
 from contextlib import ContextDecorator, ExitStack
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from v2s_sklearn.runtime.compatibility import precision_flags
-from v2s_sklearn.runtime.threads import one_thread
-
-# What makes tensors of the default dtype.
-FACTORIES = {
-    torch.empty,
-    torch.eye,
-    torch.full,
-    torch.hamming_window,
-    torch.hann_window,
-    torch.linspace,
-    torch.logspace,
-    torch.normal,
-    torch.ones,
-    torch.rand,
-    torch.randn,
-    torch.zeros,
-}
-
-
-class _Float32(TorchFunctionMode):
-    """Give factories the dtype float32 where they are given none; unlike torch's own default, in this thread only."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func in FACTORIES and kwargs.get("dtype") is None:
-            kwargs = {**kwargs, "dtype": torch.float32}
-        return func(*args, **kwargs)
+from v2s_sklearn.runtime.threads import one_thread, process_setting
 
 
 class own_settings(ContextDecorator):
     """Context, or decorator, in which a thread computes as it does in a fresh process, restored at its end.
 
-    In one thread, see `one_thread`, in single precision on the CPU where nothing else is said, with gradients, without
-    inference mode and autocast, in full precision, and with numpy's own handling of floating-point errors. All but the
-    number of threads and the precision belong to the calling thread.
+    In one thread, see `one_thread`, on the CPU where nothing else is said, with gradients, without inference mode and
+    autocast, in full precision, and with numpy's own handling of floating-point errors. All but the number of threads
+    and the precision belong to the calling thread. Of the caller's default dtype nothing of ours depends: what makes
+    tensors says theirs.
     """
 
     def _recreate_cm(self):
@@ -59,8 +31,6 @@ class own_settings(ContextDecorator):
             for device in ("cpu", "cuda"):
                 if torch.is_autocast_enabled(device):
                     stack.enter_context(torch.autocast(device, enabled=False))
-            if torch.get_default_dtype() != torch.float32:
-                stack.enter_context(_Float32())
             if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             self._stack = stack.pop_all()
@@ -70,46 +40,29 @@ class own_settings(ContextDecorator):
         self._stack.__exit__(*exception)
 
 
-class _ProcessFlags(ContextDecorator):
-    """Context, or decorator, in which some flags of torch have other values, restored at its end; others stay.
+class _ProcessFlags(process_setting):
+    """Context, or decorator, in which some flags of torch have other values; others stay.
 
-    Flags belong to the process, so the first of several threads in such a context sets them and the last one restores
-    them. Not ``torch.backends.cudnn.flags``, which sets all, and restores what another thread has set.
+    Not ``torch.backends.cudnn.flags``, which sets all, and restores what another thread has set.
     """
-
-    def __init_subclass__(cls):
-        cls._new_lock()
-        cls._n_inside, cls._before = 0, []
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=cls._new_lock)
-
-    @classmethod
-    def _new_lock(cls):
-        cls._lock = threading.Lock()
 
     @staticmethod
     def _flags():
         """Yield what reads a flag, what sets it, and its value here."""
         raise NotImplementedError
 
-    def __enter__(self):
-        cls = type(self)
-        with cls._lock:
-            if cls._n_inside == 0:
-                flags = list(self._flags())
-                cls._before = [(read(), write) for read, write, _ in flags]
-                for _, write, value in flags:
-                    write(value)
-            cls._n_inside += 1
-        return self
+    @classmethod
+    def _set(cls):
+        before = [(write, read(), value) for read, write, value in cls._flags()]
+        for write, _, value in before:
+            write(value)
 
-    def __exit__(self, *exception):
-        cls = type(self)
-        with cls._lock:
-            cls._n_inside -= 1
-            if cls._n_inside == 0:
-                for value, write in cls._before:
-                    write(value)
+        def restore():
+            """Give each flag the value that it had."""
+            for write, value, _ in before:
+                write(value)
+
+        return restore
 
 
 class without_cudnn(_ProcessFlags):

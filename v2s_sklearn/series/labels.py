@@ -1,5 +1,7 @@
 """Checks of labels, weights of classes and other parameters that both estimators share; errors name the argument."""
 
+import re
+from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
@@ -8,7 +10,19 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from v2s_sklearn.errors import InvalidParameterError, naming
+from v2s_sklearn.errors import InvalidParameterError, V2SError
+
+
+@contextmanager
+def naming(argument):
+    """Name the argument in errors of libraries that do not; numbers too large for float64 are a ValueError, too."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        if re.search(rf"\b{argument}\b", str(error)) and not isinstance(error, OverflowError):
+            raise
+        kind = type(error) if isinstance(error, V2SError) else TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} cannot be used: {error}") from error
 
 
 def check_labels(y):

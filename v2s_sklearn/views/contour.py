@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.acoustic.networks.contour import stretch as shorten
+from v2s_sklearn.acoustic.networks.contour import resample
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.series.moments import orthonormal_mixture, power_of_two, spread
 from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
@@ -48,16 +48,16 @@ class ContourReprogram(ArrayModule):
         super().__init__()
         self.max_sounded, self.seed = max_sounded, seed
         self.lengths: tuple[int, ...] = self.LENGTHS[:1]
-        self.theta = nn.Parameter(torch.zeros(self.lengths[-1]))
+        self.theta = nn.Parameter(torch.zeros(self.lengths[-1], dtype=torch.float32))
         self.register_buffer("mixture", None)
-        self.register_buffer("mean", torch.zeros(1, 1))
-        self.register_buffer("scale", torch.ones(1, 1))
+        self.register_buffer("mean", torch.zeros(1, 1, dtype=torch.float32))
+        self.register_buffer("scale", torch.ones(1, 1, dtype=torch.float32))
 
     def fit(self, series, lengths, sample_weight=None):
         """Choose lengths and mixtures, take the moments: arrays (N, C, T), (N,) and (N,); return self."""
         device = self.theta.device
         self.lengths = self.LENGTHS[:1] + tuple(n for n in self.LENGTHS[1:] if n < 2 * np.max(lengths))
-        self.theta = nn.Parameter(torch.zeros(self.lengths[-1], device=device))
+        self.theta = nn.Parameter(torch.zeros(self.lengths[-1], dtype=torch.float32, device=device))
         if series.shape[1] > self.max_sounded:
             mixture = orthonormal_mixture(self.max_sounded, series.shape[1], self.seed)
             self.mixture = to_tensor(mixture.astype(np.float32)).to(device)
@@ -130,7 +130,7 @@ class ContourView(View):
         contours = self.waveforms(series[chosen], lengths[chosen])
         random_state = np.random.RandomState(self.seed)
         for length in self.transformation.lengths:
-            statistics = self.acoustic.fit_statistics(shorten(contours.flatten(0, 1), length))
+            statistics = self.acoustic.fit_statistics(resample(contours.flatten(0, 1), length))
             self._sizes = [len(part) for part in statistics]
             self.register_buffer(f"statistics{length}", torch.cat(statistics))
             for index, stage in enumerate(self._stages(contours, length)):
@@ -141,7 +141,7 @@ class ContourView(View):
     def _stages(self, contours, length):
         """Return the activations of the stages at one length: (B, C, L) to a list of (B, C, D, L')."""
         statistics = getattr(self, f"statistics{length}").split(self._sizes)
-        stages = self.acoustic.stages(shorten(contours.flatten(0, 1), length), statistics)
+        stages = self.acoustic.stages(resample(contours.flatten(0, 1), length), statistics)
         return [stage.unflatten(0, (len(contours), -1)) for stage in stages]
 
     def embed(self, waveforms):

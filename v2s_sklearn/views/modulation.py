@@ -160,7 +160,7 @@ class ModulationReprogram(ArrayModule):
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
         self.orders = [voice.order for voice in voices]
-        self.register_buffer("difference_scale", torch.ones(1, 1))  # (C, 1)
+        self.register_buffer("difference_scale", torch.ones(1, 1, dtype=torch.float32))  # (C, 1)
         self.register_buffer("mixture", None)
         carrier, deviation, loudness = torch.tensor(
             [(voice.carrier, voice.deviation, voice.loudness) for voice in voices], dtype=torch.float32
@@ -168,7 +168,7 @@ class ModulationReprogram(ArrayModule):
         self.carrier = nn.Parameter(carrier / self.FREQUENCY_UNIT)
         self.deviation = nn.Parameter(deviation / self.FREQUENCY_UNIT)
         self.loudness = nn.Parameter(loudness.clone())
-        self.additive = nn.Parameter(torch.zeros(n_samples))
+        self.additive = nn.Parameter(torch.zeros(n_samples, dtype=torch.float32))
 
     def fit(self, series, lengths, sample_weight=None):
         """Choose the mixtures, take the spread of first differences: arrays (N, C, T), (N,) and (N,); return self."""

@@ -57,7 +57,7 @@ class PadReprogram(ArrayModule):
         self.n_samples, self.n_replicates, self.gain = n_samples, int(n_replicates), gain
         self.dropout = SeededDropout(dropout, seed)
         bound = math.sqrt(6.0 / (n_samples + 1))
-        uniform = torch.rand(n_samples, generator=torch.Generator().manual_seed(seed))
+        uniform = torch.rand(n_samples, dtype=torch.float32, generator=torch.Generator().manual_seed(seed))
         self.theta = nn.Parameter((2 * uniform - 1) * bound)
 
     def fit(self, series, lengths, sample_weight=None):
@@ -135,7 +135,7 @@ class PadView(View):
     @torch.no_grad()
     def time_points(self, n_points):
         """Return which time point each sample plays, see `View.time_points`; NaN where theta stands."""
-        points = torch.arange(float(n_points)).expand(1, self._shape[0], n_points)
+        points = torch.arange(n_points, dtype=torch.float32).expand(1, self._shape[0], n_points)
         padded, mask = self.transformation.pad(points, torch.tensor([n_points]))
         return padded.masked_fill(mask > 0, torch.nan)[0].double().numpy()
 

@@ -38,7 +38,7 @@ class PlaybackReprogram(ArrayModule):
 
     def __init__(self):
         super().__init__()
-        self.theta = nn.Parameter(torch.zeros(0))
+        self.theta = nn.Parameter(torch.zeros(0, dtype=torch.float32))
 
     def fit(self, series, lengths, sample_weight=None):
         """Take the length of the waveform: arrays (N, C, T) and (N,); return self."""

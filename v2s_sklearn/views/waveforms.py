@@ -73,5 +73,5 @@ class SeededDropout(nn.Module):
         """Return a copy with zeros in training, the values themselves otherwise; any shape."""
         if not self.training or self.p == 0:
             return values
-        keep = torch.rand(values.shape, generator=self.generator) >= self.p
+        keep = torch.rand(values.shape, dtype=torch.float32, generator=self.generator) >= self.p
         return values * keep.to(values) / (1 - self.p)

@@ -144,7 +144,7 @@ class WhisperLogMel(nn.Module):
         self.n_samples = self.longest = n_samples
         self.shortest = 1
         self.register_buffer("filters", to_tensor(filters.astype(np.float32)), persistent=False)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32), persistent=False)
 
     def forward(self, waveform):
         """Return the features of waveforms: (B, S) to (B, F, M)."""

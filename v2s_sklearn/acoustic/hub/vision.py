@@ -111,8 +111,8 @@ class SpectrogramImage(LogMel):
         self.silence = (math.log(self.log_offset) - self.mean) / self.std
         tone = float(self.window.sum()) / 2  # magnitude of the Fourier transform of a tone with amplitude 1
         self.full_scale = (math.log(tone**2 + self.log_offset) - self.mean) / self.std
-        self.register_buffer("image_mean", torch.tensor(image_mean).reshape(3, 1, 1), persistent=False)
-        self.register_buffer("image_std", torch.tensor(image_std).reshape(3, 1, 1), persistent=False)
+        for name, values in (("image_mean", image_mean), ("image_std", image_std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(3, 1, 1), persistent=False)
 
     def extra_repr(self):
         """Return the settings in words, for ``repr``."""
@@ -197,9 +197,9 @@ class VisionModel(AcousticModel):
         self._extractor = (extractor.train(training),)
 
     def _check_outputs(self):
-        size, device = self.frontend.image_size, next(self.network.parameters()).device
+        size, weight = self.frontend.image_size, next(self.network.parameters())
         with torch.no_grad():
-            n_outputs = self.activations(torch.zeros(1, 3, size, size, device=device))["logits"].shape[1]
+            n_outputs = self.activations(weight.new_zeros(1, 3, size, size))["logits"].shape[1]
         if n_outputs != self.n_classes:
             raise InvalidParameterError(
                 f"The {type(self.network).__name__} has {n_outputs} outputs, got {self.n_classes} source_labels. Give "

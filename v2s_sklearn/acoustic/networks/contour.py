@@ -19,8 +19,8 @@ LEAST_SHARE = 0.01
 PART_SERIES = 16
 
 
-def stretch(series, n_points):
-    """Return series stretched to another length by linear interpolation, both ends kept: (B, L) to (B, n_points)."""
+def resample(series, n_points):
+    """Return series interpolated linearly to another number of points, both ends kept: (B, L) to (B, n_points)."""
     if series.shape[1] == n_points:
         return series
     return nn.functional.interpolate(series.unsqueeze(1), n_points, mode="linear", align_corners=True).squeeze(1)
@@ -290,7 +290,7 @@ class ContourNet(AcousticModel):
         contours = (features @ self.bands).transpose(1, 2)  # (B, J, F)
         n_bands = contours.shape[1]
         deviation = contours.square().mean(2) - contours.mean(2).square()
-        stages = self.stages(z_normalise(stretch(contours.flatten(0, 1), self.n_points)))
+        stages = self.stages(z_normalise(resample(contours.flatten(0, 1), self.n_points)))
         layers = {
             f"stage{index}": stage.unflatten(0, (-1, n_bands)).flatten(1, 2)
             for index, stage in enumerate(stages, start=1)

@@ -52,7 +52,7 @@ class DecibelMel(nn.Module):
         edges = mel_filter_bank_edges(n_mels, 0.0, sample_rate / 2)
         filters = mel_filter_bank(n_mels, n_fft, sample_rate, 0.0, sample_rate / 2) * 2.0 / (edges[2:] - edges[:-2])
         # Derived from the configuration, so they are no part of the weights.
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32), persistent=False)
         self.register_buffer("filters", to_tensor(filters.astype(np.float32)), persistent=False)
 
     def extra_repr(self):

@@ -48,7 +48,8 @@ class SincConv(nn.Module):
         self.width = nn.Parameter((edges[2:] - edges[:-2] - self.MIN_WIDTH_HZ).clamp(min=0.0) / sample_rate)
         time = torch.arange(kernel_size) - kernel_size // 2
         self.register_buffer("time", time.float(), persistent=False)
-        self.register_buffer("window", torch.hamming_window(kernel_size, periodic=False), persistent=False)
+        window = torch.hamming_window(kernel_size, periodic=False, dtype=torch.float32)
+        self.register_buffer("window", window, persistent=False)
 
     def filters(self):
         """Return the impulse responses (P, kernel_size)."""

@@ -45,7 +45,8 @@ class AudioSetLogMel(LogMel):
         super().__init__(
             sample_rate, 400, 160, n_fft, n_mels, f_min=f_min, f_max=f_max, log_offset=0.01, mean=0.0, std=1.0
         )
-        self.window = torch.hann_window(self.win_length)  # the waveform's own scale, not that of 16-bit samples
+        # On the waveform's own scale, not that of 16-bit samples.
+        self.window = torch.hann_window(self.win_length, dtype=torch.float32)
         bins = 1127.0 * np.log1p(np.arange(self.n_bins) * sample_rate / n_fft / 700.0)  # in mel
         edges = np.linspace(1127.0 * np.log1p(f_min / 700.0), 1127.0 * np.log1p(f_max / 700.0), n_mels + 2)
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]

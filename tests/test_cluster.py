@@ -78,10 +78,9 @@ def test_a_fitted_classifier_travels_without_its_weights(client, few_cases):
     assert list(client.run(acoustic_models_in_memory).values()) == [["AttentionRNN", "Wav2Vec"]] * 2
 
 
-def test_one_fit_is_shared_by_the_workers(client, gunpoint, monkeypatch):
+def test_one_fit_is_shared_by_the_workers(client, gunpoint):
     X, y, X_test, _ = gunpoint
     alone = V2SClassifier(acoustic_model=SOURCES, random_state=0).fit(X, y).predict_proba(X_test[:40])
-    monkeypatch.setattr("v2s_sklearn.network.inference.TASK_CHUNKS", 1)  # tasks enough for both workers
     with joblib.parallel_config(backend="dask"):
         classifier = V2SClassifier(acoustic_model=SOURCES, random_state=0, n_jobs=2).fit(X, y)
         shared = classifier.predict_proba(X_test[:40])

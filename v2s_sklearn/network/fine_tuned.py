@@ -41,6 +41,10 @@ class FineTunedModel(ArrayModule):
         nn.init.zeros_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
 
+    def for_inference(self):
+        """Return the module itself: it is looked up as it is."""
+        return self
+
     def train(self, mode=True):
         """Switch to training mode, but for the acoustic model, whose normalisation keeps the source's statistics.
 

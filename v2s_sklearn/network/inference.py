@@ -9,12 +9,10 @@ from joblib import Parallel, delayed
 
 from v2s_sklearn.errors import InvalidSeriesError
 from v2s_sklearn.mapping.embeddings import ComputedEmbeddings
-from v2s_sklearn.runtime.progress import advance, is_shown
+from v2s_sklearn.runtime.progress import advance
 from v2s_sklearn.runtime.settings import own_settings
 from v2s_sklearn.runtime.threads import check_n_jobs
 
-# Chunks that one worker computes at a time.
-TASK_CHUNKS = 4
 # Cases that are scaled and computed at a time in prediction.
 BLOCK_CASES = 4096
 
@@ -36,35 +34,52 @@ def compute(function, batch, chunk_cases, device, n_jobs=None):
     n_jobs : int, optional
         In scikit-learn's meaning: threads, or the workers of the backend that `joblib.parallel_config` sets.
     """
-    n_task = TASK_CHUNKS * chunk_cases
-    starts = range(0, len(batch), n_task)
-    n_jobs = min(check_n_jobs(n_jobs), len(starts))
-    # A bar needs the results one by one.
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator" if is_shown() else "list")
-    results = []
-    for result in parallel(
-        delayed(_compute_task)(function, batch[start : start + n_task], chunk_cases, device) for start in starts
-    ):
-        results.append(result)
+    found = None
+    starts = range(0, len(batch), chunk_cases)
+    results = _compute_chunks(
+        function,
+        (batch[start : start + chunk_cases] for start in starts),
+        chunk_cases,
+        device,
+        min(check_n_jobs(n_jobs), len(starts)),
+    )
+    for start, result in zip(starts, results, strict=True):
+        if found is None:
+            found = np.empty((len(batch), *result.shape[1:]), result.dtype)
+        found[start : start + len(result)] = result
         advance(len(result))
-    return np.concatenate(results)
+    return found
+
+
+def _compute_chunks(function, chunks, chunk_cases, device, n_jobs):
+    """Yield the results of chunks in their order, each a task of its own where there are several workers."""
+    if n_jobs == 1:
+        with own_settings(), torch.no_grad():
+            for chunk in chunks:
+                yield _compute_chunk(function, chunk, chunk_cases, device)
+    else:
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        yield from parallel(delayed(_task)(function, chunk, chunk_cases, device) for chunk in chunks)
 
 
 @own_settings()
-def _compute_task(function, batch, chunk_cases, device):
-    """Return the results for the cases of a task, chunk by chunk."""
-    series, lengths = torch.as_tensor(batch.series).to(device), torch.as_tensor(batch.lengths).to(device)
-    results = []
+def _task(function, chunk, chunk_cases, device):
+    """Return the results for a chunk, in a worker."""
     with torch.no_grad():
-        for start in range(0, len(batch), chunk_cases):
-            index = torch.arange(start, start + chunk_cases, device=device)
-            index = torch.where(index < len(batch), index, start)
-            results.append(function(series[index], lengths[index])[: len(batch) - start])
-    return torch.cat(results).cpu().numpy()
+        return _compute_chunk(function, chunk, chunk_cases, device)
+
+
+def _compute_chunk(function, chunk, chunk_cases, device):
+    """Return the results for a chunk, which is filled up to its constant size."""
+    rows = np.arange(chunk_cases)
+    full = chunk if len(chunk) == chunk_cases else chunk[np.where(rows < len(chunk), rows, 0)]
+    result = function(torch.from_numpy(full.series).to(device), torch.from_numpy(full.lengths).to(device))
+    return result[: len(chunk)].cpu().numpy()
 
 
 def compute_embeddings(network, batch, device, n_jobs=None):
     """Return the embeddings of all cases of a `SeriesBatch`, float32 array (N, D)."""
+    network = network.for_inference()
     return compute(network.embed, batch, network.chunk_cases, device, n_jobs)
 
 
@@ -76,14 +91,15 @@ def embeddings_of(network, batch, device, n_jobs=None):
         return _check_answers(compute_embeddings(network, batch[index], device, n_jobs))
 
     embeddings = ComputedEmbeddings(rows, len(batch), network.n_features)
-    # Whole tasks, so that no chunk has to be filled up.
-    n_task = TASK_CHUNKS * network.chunk_cases
-    embeddings.block_cases = max(n_task, embeddings.block_cases // n_task * n_task)
+    # Whole chunks, so that none has to be filled up.
+    chunk_cases = network.chunk_cases
+    embeddings.block_cases = max(chunk_cases, embeddings.block_cases // chunk_cases * chunk_cases)
     return embeddings
 
 
 def compute_source_probabilities(network, batch, device, n_jobs=None):
     """Return the source probabilities of all cases of a `SeriesBatch`, float32 array (N, K)."""
+    network = network.for_inference()
 
     def probabilities(series, lengths):
         """Return the source probabilities of a chunk, (B, K)."""
@@ -139,6 +155,7 @@ def normalise(log_probabilities):
 
 def predict_proba(network, X, scaler, device, n_jobs=None):
     """Return the class probabilities by a fitted network: (N, C, T) or list of (C, T_i) to float64 (N, n_classes)."""
+    network = network.for_inference()
 
     def probabilities(series, lengths):
         """Return the class probabilities of a chunk, (B, n_classes)."""

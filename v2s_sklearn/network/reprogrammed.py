@@ -4,6 +4,7 @@ Shape legend: B batch, C channels, T time points, G waveforms of a case, S wavef
 D embedding.
 """
 
+import copy
 import math
 
 import torch
@@ -66,6 +67,12 @@ class ReprogrammedModel(ArrayModule):
         """Cases to be computed at a time in inference."""
         heard = [cases_per_pass(view.n_waveforms) for view in self.views]
         return max(min(heard), min(max(heard), LEAST_CHUNK_CASES))
+
+    def for_inference(self):
+        """Return a module that computes the same, in which what does not change between calls is looked up once."""
+        twin = copy.copy(self)
+        twin._modules["views"] = nn.ModuleList(view.for_inference() for view in self.views)
+        return twin
 
     def blocks(self):
         """Return the parts of the embedding that a stacked mapping takes for a view each: pairs of name and slice."""

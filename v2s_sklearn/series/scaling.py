@@ -152,7 +152,8 @@ def decorrelation(correlation, shrinkage=0.3):
     correlation : ndarray of shape (C, C)
         Of the channels.
     shrinkage : float, default=0.3
-        Share of the identity in place of the correlation, so that nearly equal channels leave no noise alone.
+        Share of the identity in place of the correlation, so that nearly equal channels leave no noise alone. Chosen on
+        training splits, see benchmarks/NOTES.md.
 
     References
     ----------

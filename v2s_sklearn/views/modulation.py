@@ -115,7 +115,8 @@ class ModulationReprogram(ArrayModule):
     voices : sequence of Voice
         Initial values of theta.
     amplitude : float, default=0.1
-        Of a voice at x = 0, full scale 1.
+        Of a voice at x = 0, full scale 1. The largest loudness that three deviations give, exp(3 * 0.7), stays
+        within it.
     n_replicates : int, default=1
         How many times the series sounds in the window, each time in an equal part of it of at least one sample.
     dropout : float, default=0.0

@@ -26,6 +26,9 @@ MAX_SPECTRA_BYTES = 512 * 2**20
 class PadReprogram(ArrayModule):
     """The paper's input transformation, H(x; theta) = Pad(x) + M * theta.
 
+    `forward` is the equation. Where the front end starts with a linear transform, training computes the same by
+    `v2s_sklearn.views.padded_spectra.padded_features`, which adds the spectra of both terms.
+
     The series, one sample a time point, stands m times at equal intervals from the start of a zero waveform; the mask M
     is 0 where it stands and 1 elsewhere. The channels of a multivariate series follow one another. Fewer copies are
     made where m do not fit.
@@ -39,7 +42,8 @@ class PadReprogram(ArrayModule):
     dropout : float, default=0.0
         Share of theta set to zero in a training step; the rest is scaled by ``1 / (1 - dropout)``.
     gain : float, default=0.1
-        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for.
+        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for. The paper has none;
+        with 0.1 a standardised series stays within full scale up to ten deviations.
     seed : int, default=0
         Of the initial theta (Glorot's uniform distribution) and of the dropout.
 

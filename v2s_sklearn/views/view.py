@@ -4,6 +4,8 @@ Shape legend: B batch, N cases, C channels, T time points, G waveforms of a case
 K source classes.
 """
 
+import copy
+
 import numpy as np
 import torch
 
@@ -74,10 +76,18 @@ class View(ArrayModule):
     def acoustic(self):
         """The frozen acoustic model, on the device of theta."""
         (acoustic,) = self._acoustic
+        if acoustic._resolved:
+            return acoustic
         device = next(self.transformation.parameters()).device
         if acoustic.lies_on(device):
             return acoustic
         return load_acoustic_model(acoustic, device=device)
+
+    def for_inference(self):
+        """Return a view that embeds the same, in which what does not change between calls is looked up once."""
+        twin = copy.copy(self)
+        twin._acoustic = (self.acoustic.for_inference(),)
+        return twin
 
     def fit(self, series, lengths, sample_weight=None):
         """Learn what the view needs from the training series, without labels.

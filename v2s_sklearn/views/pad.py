@@ -42,8 +42,8 @@ class PadReprogram(ArrayModule):
     dropout : float, default=0.0
         Share of theta set to zero in a training step; the rest is scaled by ``1 / (1 - dropout)``.
     gain : float, default=0.1
-        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for. The paper has none;
-        with 0.1 a standardised series stays within full scale up to ten deviations.
+        Amplitude of the waveform, full scale 1, that one unit of the series and of theta stands for. The paper has
+        none; with 0.1 a standardised series stays within full scale up to ten deviations.
     seed : int, default=0
         Of the initial theta (Glorot's uniform distribution) and of the dropout.
 

@@ -9,31 +9,8 @@ from torch import nn
 
 from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
+from v2s_sklearn.acoustic.networks.residual import ResidualBlock
 from v2s_sklearn.acoustic.pooling import bands_as_channels
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch normalisation and a shortcut: (B, D, F, M) to (B, D', F', M')."""
-
-    def __init__(self, n_in, n_out, stride):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(n_out),
-            nn.ReLU(),
-            nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(n_out),
-        )
-        same = n_in == n_out and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
-        )
-
-    def forward(self, x):
-        """Return the block's output before the last rectifier."""
-        return self.body(x) + self.shortcut(x)
 
 
 class ResNet(AcousticModel):
@@ -83,7 +60,9 @@ class ResNet(AcousticModel):
         for index, n_out in enumerate(channels):
             strides = [2 if index else 1] + [1] * (n_blocks - 1)
             self.stages.append(
-                nn.ModuleList(ResidualBlock(n_in if first == 0 else n_out, n_out, s) for first, s in enumerate(strides))
+                nn.ModuleList(
+                    ResidualBlock(2, n_in if first == 0 else n_out, n_out, 3, s) for first, s in enumerate(strides)
+                )
             )
             n_in = n_out
         self.dropout = nn.Dropout(dropout)

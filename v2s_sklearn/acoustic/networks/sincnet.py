@@ -9,7 +9,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.frontend import mel_filter_bank_edges
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.networks.tcn import ResidualBlock
+from v2s_sklearn.acoustic.networks.residual import ResidualBlock
 
 
 class SincConv(nn.Module):
@@ -127,7 +127,7 @@ class SincNet(AcousticModel):
         widths = [n_filters, *channels]
         # A stride wherever the network gets wider, but for the first block, which keeps the frame rate.
         self.blocks = nn.ModuleList(
-            ResidualBlock(n_in, n_out, stride=2 if n_out > n_in and index else 1)
+            ResidualBlock(1, n_in, n_out, kernel_size=9, stride=2 if n_out > n_in and index else 1)
             for index, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         )
         self.dropout = nn.Dropout(dropout)

@@ -9,31 +9,7 @@ from torch import nn
 
 from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
-
-
-class ResidualBlock(nn.Module):
-    """Two temporal convolutions with batch normalisation and a shortcut: (B, D, F) to (B, D', F')."""
-
-    def __init__(self, n_in, n_out, stride, kernel_size=9):
-        super().__init__()
-        padding = kernel_size // 2
-        self.body = nn.Sequential(
-            nn.Conv1d(n_in, n_out, kernel_size, stride, padding, bias=False),
-            nn.BatchNorm1d(n_out),
-            nn.ReLU(),
-            nn.Conv1d(n_out, n_out, kernel_size, 1, padding, bias=False),
-            nn.BatchNorm1d(n_out),
-        )
-        same = n_in == n_out and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv1d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm1d(n_out))
-        )
-
-    def forward(self, x):
-        """Return the block's output before the last rectifier."""
-        return self.body(x) + self.shortcut(x)
+from v2s_sklearn.acoustic.networks.residual import ResidualBlock
 
 
 class BandNeighbourhoods(nn.Module):
@@ -107,7 +83,7 @@ class TemporalConvNet(AcousticModel):
         self.neighbourhoods = BandNeighbourhoods(n_mels, band_filters, channels[0]) if band_filters else None
         # A stride wherever the network gets wider, but for the first block, which keeps the frame rate.
         self.blocks = nn.ModuleList(
-            ResidualBlock(n_in, n_out, stride=2 if n_out > n_in and index else 1)
+            ResidualBlock(1, n_in, n_out, kernel_size=9, stride=2 if n_out > n_in and index else 1)
             for index, (n_in, n_out) in enumerate(zip(channels[:-1], channels[1:], strict=True))
         )
         self.dropout = nn.Dropout(dropout)

@@ -1,67 +1,52 @@
-"""Make the tables and the diagram of the benchmark from its result files.
+"""The tables and the diagram of docs/benchmark.md, from the tables of results.
 
-python benchmarks/report.py --classifiers V2S MultiRocketHydra MiniRocket [--docs]
+python -m benchmarks.reports.accuracy --classifiers V2S MultiRocketHydra MiniRocket
 
-Only data sets and resamples that every classifier has are compared. A classifier with several seeds (NAME, NAME-seed1,
-...) is one entry, the mean over its seeds. --docs writes docs/benchmark.md and the critical-difference diagram, and
-below it the tables of calibration, of few labels (results/few_labels/<cases a class>) and of multivariate data
-(results/multivariate).
---published FILE adds the first classifier's paired differences against published means over resamples 0 to 29; with
---docs that is a table of its own, of all resamples that ours and a rival have.
---aeon FOLDER also writes all test results of these classifiers in the layout of aeon's result loaders.
+Only data sets and resamples that every classifier has are compared. A classifier with several seeds is one entry, the
+mean over its seeds. --published FILE adds the first classifier's paired differences against published means over
+resamples 0 to 29. --aeon FOLDER and --tsml FOLDER also write the test results of these classifiers' first seeds in the
+layouts of aeon's result loaders and of tsml-eval.
 """
 
 import argparse
 import io
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from aeon_layout import write_aeon_layout
-from published import compare_with_published, describe_resamples, our_means, read_published
-from results_file import Result
 from scipy.stats import rankdata, wilcoxon
 
+from benchmarks.paths import RESULTS
+from benchmarks.reports.layouts import write_aeon_layout, write_tsml_layout
+from benchmarks.reports.published import compare_with_published, describe_resamples, our_means, read_published
+from benchmarks.run.tables import read_table
 from v2s_sklearn.acoustic.storage import write_atomically
 
-ROOT = Path(__file__).parent
-DOCS = ROOT.parent / "docs" / "benchmark.md"
-DIAGRAM = DOCS.with_name("critical_difference.svg")
 ALPHA = 0.05
 CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
 RESAMPLED = ["MiniRocket", "MultiRocketHydra"]
 CALIBRATED = ["V2S", "MiniRocket", "MiniRocket-calibrated", "QUANT"]
 
 
-def read_results(folder, classifiers, split="test"):
-    """Return one row a run: classifier, seed, dataset, resample, accuracy, log_loss, balanced error, times, memory."""
-    rows = []
-    for path in sorted(Path(folder).glob(f"*/Predictions/*/{split}Resample*.csv")):
-        label = path.parts[-4]
-        name, _, seed = re.match(r"(.*?)(-seed(\d+))?$", label).groups()
-        if name not in classifiers:
-            continue
-        result = Result.read(path)
-        rows.append(
-            {
-                "classifier": name,
-                "seed": int(seed or 0),
-                "dataset": result.dataset,
-                "resample": result.resample,
-                "accuracy": result.accuracy,
-                "log_loss": result.log_loss,
-                "brier_score": result.brier_score,
-                "calibration_error": result.calibration_error,
-                # Mean error of a class over the number of classes: its mean over data sets is the MPCE.
-                "per_class_error": (1 - result.accuracy) / result.probabilities.shape[1],
-                "seconds": result.fit_time + result.predict_time,
-                "memory": result.memory,
-            }
+def read_results(folder, classifiers, split="test", setting="default"):
+    """Return the runs of these classifiers from the table of a setting, with the time of a run and its error by class.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    table = read_table(folder, setting)
+    table = table[table["classifier"].isin(classifiers) & (table["split"] == split.upper())]
+    if not len(table):
+        raise FileNotFoundError(
+            f"{folder} has no {split} results of {', '.join(classifiers)}. Make them with benchmarks.run.classifiers."
         )
-    if not rows:
-        raise FileNotFoundError(f"{folder} has no {split} results of {', '.join(classifiers)}. Make them with run.py.")
-    return pd.DataFrame(rows)
+    return table.assign(
+        seconds=table["fit_time"] + table["predict_time"],
+        # Mean error of a class over the number of classes: its mean over data sets is the MPCE.
+        per_class_error=(1 - table["accuracy"]) / table["n_classes"],
+    )
 
 
 def compared(results, classifiers):
@@ -207,44 +192,54 @@ def calibration_report(results, classifiers):
     )
 
 
-def few_labels_table(folder, classifiers):
-    """Return the mean accuracy by cases a class, with the lead over the best rival: a folder of results for each."""
+def few_labels_table(runs, classifiers):
+    """Return the mean accuracy by cases a class, with the lead over the best rival."""
     rows = {}
-    for path in sorted(Path(folder).iterdir(), key=lambda path: int(path.name)):
-        results = compared(read_results(path, classifiers), classifiers)
+    for per_class, drawn in runs.groupby("per_class"):
+        results = compared(drawn, classifiers)
         accuracy = 100 * by_dataset(results, "accuracy")[classifiers]
-        rows[int(path.name)] = {"data sets": len(accuracy), "draws": results["resample"].nunique(), **accuracy.mean()}
+        rows[per_class] = {"data sets": len(accuracy), "draws": results["resample"].nunique(), **accuracy.mean()}
     table = pd.DataFrame(rows).T.rename_axis("cases a class")
     table["lead"] = table[classifiers[0]] - table[classifiers[1:]].max(axis=1)
     return table.astype({"data sets": int, "draws": int})
 
 
+def few_labels_report(runs, classifiers):
+    """Return the section of few labels in Markdown."""
+    return [
+        "## Few labels",
+        "Mean accuracy (%) over draws and data sets on the default test splits, fitted on few random cases of each "
+        "class (all of a class that has fewer); lead over the better rival:",
+        to_markdown(few_labels_table(runs, classifiers), digits=2),
+    ]
+
+
+def multivariate_report(runs, classifiers):
+    """Return the section of multivariate data in Markdown."""
+    results = compared(runs, classifiers)
+    n_resamples = results.groupby("dataset")["resample"].nunique()
+    number = " to ".join(str(n) for n in sorted({n_resamples.min(), n_resamples.max()}))
+    first = compared(results[results["resample"] == 0], classifiers)
+    means = pd.DataFrame(
+        {
+            "all resamples": 100 * by_dataset(results, "accuracy")[classifiers].mean(),
+            "default split": 100 * by_dataset(first, "accuracy")[classifiers].mean(),
+        }
+    )
+    return [
+        "## Multivariate series",
+        f"Accuracy (%), mean of {number} resamples, the default split among them:",
+        to_markdown(accuracy_table(results, classifiers), digits=2),
+        to_markdown(means.T, digits=2),
+    ]
+
+
 def more_tables(folder, classifiers):
-    """Return the tables of few labels and of multivariate data in Markdown."""
-    few, multivariate = Path(folder) / "few_labels", Path(folder) / "multivariate"
-    parts = []
-    if few.is_dir():
-        parts += [
-            "## Few labels",
-            "Mean accuracy (%) over draws and data sets on the default test splits, fitted on few random cases of each "
-            "class (all of a class that has fewer); lead over the better rival:",
-            to_markdown(few_labels_table(few, classifiers), digits=2),
-        ]
-    if multivariate.is_dir():
-        parts += ["## Multivariate series"]
-        results = compared(read_results(multivariate, classifiers), classifiers)
-        n_resamples = results.groupby("dataset")["resample"].nunique()
-        number = " to ".join(str(n) for n in sorted({n_resamples.min(), n_resamples.max()}))
-        parts.append(f"Accuracy (%), mean of {number} resamples, the default split among them:")
-        parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
-        first = compared(results[results["resample"] == 0], classifiers)
-        means = pd.DataFrame(
-            {
-                "all resamples": 100 * by_dataset(results, "accuracy")[classifiers].mean(),
-                "default split": 100 * by_dataset(first, "accuracy")[classifiers].mean(),
-            }
-        )
-        parts.append(to_markdown(means.T, digits=2))
+    """Return the sections of few labels and of multivariate data in Markdown."""
+    few, multivariate = (
+        read_results(folder, classifiers, setting=setting) for setting in ("few_labels", "multivariate")
+    )
+    parts = few_labels_report(few, classifiers) + multivariate_report(multivariate, classifiers)
     return "".join(f"\n{part}\n" for part in parts)
 
 
@@ -300,55 +295,33 @@ def resampled_report(runs, ours, rivals, path):
     return "\n\n".join(parts) + "\n"
 
 
-def read_first_seeds(folder, classifiers):
-    """Yield the test results of the first seed of classifiers."""
-    for classifier in classifiers:
-        for path in sorted(Path(folder).glob(f"{classifier}/Predictions/*/testResample*.csv")):
-            yield Result.read(path)
-
-
-def replace_block(path, name, text):
-    """Replace what stands between the comments ``<!-- name: begin -->`` and ``<!-- name: end -->`` of a file."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-    before, rest = path.read_text().split(begin)
-    write_atomically(path, (before + begin + text + end + rest.split(end)[1]).encode())
-
-
 def parse_arguments(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--setting", default="default", help="one table of runs; default: default")
     parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS)
     parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
-    parser.add_argument("--docs", action="store_true", help="put the report and the diagram into docs/")
     parser.add_argument("--published", type=Path, metavar="FILE", help="csv: dataset and a column a classifier")
     parser.add_argument("--aeon", type=Path, metavar="FOLDER", help="write the layout of aeon's result loaders there")
+    parser.add_argument("--tsml", type=Path, metavar="FOLDER", help="write tsml-eval's files there")
+    parser.add_argument("--predictions", type=Path, metavar="ARCHIVE", help="for --tsml; default: of the results")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
-    """Print the report, or put it into the docs."""
+    """Print the report, write layouts."""
     options = parse_arguments(arguments)
-    runs = read_results(options.results, options.classifiers, options.split)
-    results = compared(runs, options.classifiers)
-    report = make_report(results, options.classifiers)
-    print(report)
+    runs = read_results(options.results, options.classifiers, options.split, options.setting)
+    print(make_report(compared(runs, options.classifiers), options.classifiers))
     if options.published:
         print(published_report(runs, options.classifiers[0], options.published))
+    first = runs[(runs["seed"] == 0) & (runs["split"] == "TEST")]
     if options.aeon:
-        write_aeon_layout(read_first_seeds(options.results, options.classifiers), options.aeon)
-    if options.docs:
-        if options.published:
-            resampled = resampled_report(runs, options.classifiers[0], RESAMPLED, options.published)
-            replace_block(DOCS, "resampled", resampled)
-        calibrated = compared(read_results(options.results, CALIBRATED), CALIBRATED)
-        for name, text in (
-            ("report", report),
-            ("calibration", calibration_report(calibrated, CALIBRATED)),
-            ("more", more_tables(options.results, ["V2S", "MiniRocket", "MultiRocketHydra"])),
-        ):
-            replace_block(DOCS, name, text)
-        draw_critical_difference(results, options.classifiers, DIAGRAM)
+        write_aeon_layout(first, options.aeon)
+    if options.tsml:
+        predictions = options.predictions or options.results / "predictions.npz"
+        write_tsml_layout(first, options.setting, predictions, options.tsml)
 
 
 if __name__ == "__main__":

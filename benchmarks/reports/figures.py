@@ -1,4 +1,4 @@
-"""Figures of docs/reproduction, drawn by `reproduction_report.py` from the same tables."""
+"""Figures of docs/reproduction, from the same tables as the page."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ def draw_accuracies(table, path):
     Parameters
     ----------
     table : DataFrame
-        From `reproduction_report.accuracies`.
+        From `reproduction.accuracies`.
     path : path
         Of the image.
     """
@@ -50,7 +50,7 @@ def draw_training(traces, path):
     Parameters
     ----------
     traces : dict of str to DataFrame
-        From `reproduction_report.read_traces`; the first `N_TRACES` are drawn.
+        From `reproduction.read_traces`; the first `N_TRACES` are drawn.
     path : path
         Of the image.
     """

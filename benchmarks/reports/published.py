@@ -36,7 +36,7 @@ def our_means(results, classifier):
     Parameters
     ----------
     results : DataFrame
-        One row a run, from ``report.read_results``.
+        One row a run, from `accuracy.read_results`.
     classifier : str
 
     Returns
@@ -56,7 +56,7 @@ def compare_with_published(results, classifier, published):
     Parameters
     ----------
     results : DataFrame
-        One row a run, from ``report.read_results``.
+        One row a run, from `accuracy.read_results`.
     classifier : str
         Ours.
     published : DataFrame
@@ -94,7 +94,9 @@ def describe_resamples(results, classifier):
     """Return in words how many resamples of ours the comparison has."""
     counts = our_means(results, classifier)["resamples"]
     if not len(counts):
-        raise ValueError(f"There is no run of {classifier} on resamples 0 to 29. Make them with run.py.")
+        raise ValueError(
+            f"There is no run of {classifier} on resamples 0 to 29. Make them with benchmarks.run.classifiers."
+        )
     fewest, most = counts.min(), counts.max()
     number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return f"{classifier}: {number} of the {len(PUBLISHED_RESAMPLES)} resamples, {len(counts)} data sets"

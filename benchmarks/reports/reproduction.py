@@ -1,26 +1,17 @@
-"""Tables and figures of docs/reproduction from the result files of `reproduction.py`.
+"""Tables of docs/reproduction from the tables of results.
 
-python benchmarks/reproduction_report.py [--docs]
-
-Every number of the tables is computed from files under benchmarks/results: the runs, the printed accuracies
-(reproduction/printed.csv, Table 2 of the paper), and the rivals of docs/benchmark.md. --docs puts the tables into
-docs/reproduction/index.md and draws the figures beside it.
+Of the runs of `benchmarks.reproduction.variants`, the printed accuracies (``reproduction_printed``, Table 2 of the
+paper), and the rivals of docs/benchmark.md.
 """
-
-import argparse
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ranking import correlations, interval
-from report import replace_block
-from results_file import Result
 from scipy.stats import spearmanr
 
-ROOT = Path(__file__).parent
-RESULTS = ROOT / "results"
-DOCS = ROOT.parent / "docs" / "reproduction" / "index.md"
+from benchmarks.paths import RESULTS
+from benchmarks.reports.sources import correlations, interval
+from benchmarks.run.tables import read_table
+
 # Columns of the table of accuracies: the key of a column and its heading.
 COLUMNS = {
     "printed": "printed V2Sa",
@@ -55,41 +46,37 @@ def read_facts(comment):
 
 
 def read_runs(folder):
-    """Return one row a run of `reproduction.py`: variant, data set, accuracy, times and what its comment holds."""
-    rows = []
-    for path in sorted(Path(folder).glob("*/Predictions/*/testResample0.csv")):
-        result = Result.read(path)
-        rows.append(
-            {
-                "variant": result.classifier,
-                "dataset": result.dataset,
-                "accuracy": result.accuracy,
-                "log_loss": result.log_loss,
-                "largest_class": np.bincount(result.labels).max() / len(result.labels),
-                "seconds": result.fit_time + result.predict_time,
-                **read_facts(result.comment),
-            }
-        )
-    if not rows:
-        raise FileNotFoundError(f"{folder} has no runs. Make them with reproduction.py.")
-    return pd.DataFrame(rows)
+    """Return one row a run: variant, data set, accuracy, times and what its comment holds."""
+    table = read_table(folder, "reproduction")
+    facts = pd.DataFrame([read_facts(comment) for comment in table["comment"]], index=table.index)
+    return pd.DataFrame(
+        {
+            "variant": table["classifier"],
+            "seconds": table["fit_time"] + table["predict_time"],
+            **table[["dataset", "accuracy", "log_loss", "largest_class"]],
+            **facts,
+        }
+    )
 
 
 def read_traces(folder):
     """Return the tables of epochs by data set."""
-    return {path.stem: pd.read_csv(path) for path in sorted((Path(folder) / "traces").glob("*.csv"))}
+    return {
+        dataset: table.drop(columns="dataset").reset_index(drop=True)
+        for dataset, table in read_table(folder, "reproduction_traces").groupby("dataset")
+    }
 
 
-def read_rival(folder, name):
-    """Return the accuracies of the default split by data set of a classifier of run.py."""
-    paths = sorted(Path(folder).glob(f"{name}/Predictions/*/testResample0.csv"))
-    return pd.Series({path.parent.name: Result.read(path).accuracy for path in paths}, dtype=float)
+def read_rival(folder, name, setting="default", per_class=0):
+    """Return the accuracies of the default split by data set of a classifier of the benchmark."""
+    table = read_table(folder, setting)
+    wanted = {"classifier": name, "seed": 0, "per_class": per_class, "resample": 0, "split": "TEST"}
+    return table[(table[list(wanted)] == list(wanted.values())).all(axis=1)].set_index("dataset")["accuracy"]
 
 
 def accuracies(runs, traces, results=RESULTS):
     """Return accuracies (%), the mean over seeds: a row a data set, a column for each of `COLUMNS` and `OTHERS`."""
-    table = pd.DataFrame(index=pd.read_csv(results / "reproduction" / "printed.csv")["dataset"])
-    table["printed"] = pd.read_csv(results / "reproduction" / "printed.csv").set_index("dataset")["V2Sa"]
+    table = read_table(results, "reproduction_printed").set_index("dataset").rename(columns={"V2Sa": "printed"})
     by_variant = runs.pivot_table(index="dataset", columns="variant", values="accuracy", aggfunc="mean")
     best = pd.Series({name: trace["test_acc"].max() for name, trace in traces.items()}, dtype=float)
     found = by_variant.to_dict("series") | {
@@ -166,7 +153,7 @@ def source_claim(table, first, second, results=RESULTS):
 
     A source is given by its name and that of its runs: ``("v2sv", "V2Sv")``.
     """
-    ranking = 100 * pd.read_csv(results / "ranking.csv").pivot(index="dataset", columns="source", values="paper")
+    ranking = 100 * read_table(results, "ranking").pivot(index="dataset", columns="source", values="paper")
     validated = ranking[first[0]] - ranking[second[0]]
     return f"test splits {paired(table[first[1]] - table[second[1]])}; cross-validation {paired(validated)}"
 
@@ -174,7 +161,7 @@ def source_claim(table, first, second, results=RESULTS):
 def few_labels_claim(runs, results=RESULTS):
     """Return paper mode against MiniRocket on five cases a class, the same draw, in words."""
     ours = runs[runs["variant"] == "V2Sa-5"].set_index("dataset")["accuracy"]
-    theirs = read_rival(results / "few_labels" / "5", "MiniRocket")
+    theirs = read_rival(results, "MiniRocket", "few_labels", per_class=5)
     return "V2Sa minus MiniRocket, five cases a class: " + paired(100 * (ours - theirs).dropna())
 
 
@@ -183,7 +170,7 @@ def claims_table(runs, traces, table, results=RESULTS):
     frozen = runs[runs["variant"] == "V2Sa"].groupby("dataset").mean(numeric_only=True)  # over seeds
     follows = [spearmanr(trace["train_loss"], trace["train_swd"]).statistic for trace in traces.values()]
     over_fit = [100 * (trace["train_acc"] - trace["test_acc"]).iloc[-1] for trace in traces.values()]
-    ranked = pd.read_csv(results / "ranking.csv")
+    ranked = read_table(results, "ranking")
     ranked = ranked.groupby("dataset").filter(lambda rows: len(rows) == ranked["source"].nunique())
     orders = correlations(ranked, "paper")["target_risk_bound"]
     v2sa = ("v2sa", "V2Sa")
@@ -264,58 +251,33 @@ def seeds_table(runs):
     )
 
 
-def selection_summary(folder):
-    """Return in words what the selection chose, and how far apart the grid was."""
-    found = [json.loads(path.read_text()) for path in sorted((Path(folder) / "selection").glob("*.json"))]
-    if not found:
-        return "Nothing has been chosen yet.\n"
-    table = pd.DataFrame(found)
-    gaps = [100 * np.ptp([row["accuracy"] for row in chosen["grid"]]) for chosen in found]
+def selection_summary(selection):
+    """Return in words what the selection, a row a data set and setting of the grid, chose, and how far apart it was."""
+    chosen, by_dataset = selection[selection["chosen"]], selection.groupby("dataset")["accuracy"]
+    gaps = 100 * (by_dataset.max() - by_dataset.min())
     m, dropout = (
-        ", ".join(f"{value:g} on {number}" for value, number in table[name].value_counts().sort_index().items())
+        ", ".join(f"{value:g} on {number}" for value, number in chosen[name].value_counts().sort_index().items())
         for name in ("n_replicates", "dropout")
     )
     return (
-        f"Chosen on {len(found)} data sets: m = {m}; dropout {dropout}. The best of the grid was {np.mean(gaps):.1f} "
-        f"points above its worst in the mean, on {table['n_cases'].median():.0f} cases in the median, and at most 5 "
-        f"points on {np.sum(np.array(gaps) <= 5)} data sets, where the choice is a matter of luck.\n"
+        f"Chosen on {len(chosen)} data sets: m = {m}; dropout {dropout}. The best of the grid was {gaps.mean():.1f} "
+        f"points above its worst in the mean, on {chosen['n_cases'].median():.0f} cases in the median, and at most 5 "
+        f"points on {(gaps <= 5).sum()} data sets, where the choice is a matter of luck.\n"
     )
 
 
 def make_blocks(results=RESULTS):
     """Return the tables of the page by name, in Markdown, and the data of the figures."""
-    folder = Path(results) / "reproduction"
-    runs, traces = read_runs(folder), read_traces(folder)
+    runs, traces = read_runs(results), read_traces(results)
     table = accuracies(runs, traces, results)
     blocks = {
         "coverage": coverage_table(table),
-        "training": TRAINING if traces else "No fit has been looked at epoch by epoch yet.\n",
+        "training": TRAINING,
         "defects": defects_table(table, traces),
         "accuracy": accuracy_table(table),
         "claims": claims_table(runs, traces, table, results),
-        "selection": selection_summary(folder),
+        "selection": selection_summary(read_table(results, "reproduction_selection")),
         "seeds": seeds_table(runs),
         "runs": runs_table(runs),
     }
     return blocks, table, traces
-
-
-def main(arguments=None):
-    """Print the tables, or put them and the figures into the docs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--docs", action="store_true", help="put tables and figures into docs/reproduction")
-    options = parser.parse_args(arguments)
-    blocks, table, traces = make_blocks(options.results)
-    print("\n".join(blocks.values()))
-    if options.docs:
-        from reproduction_figures import draw_accuracies, draw_training
-
-        for name, text in blocks.items():
-            replace_block(DOCS, name, text)
-        draw_accuracies(table, DOCS.with_name("accuracy.png"))
-        draw_training(traces, DOCS.with_name("training.png"))
-
-
-if __name__ == "__main__":
-    main()

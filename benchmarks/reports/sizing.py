@@ -1,6 +1,6 @@
-"""Core hours of benchmarks and of large data sets, from the measured times in the result files.
+"""Core hours of benchmarks and of large data sets, from the measured times in the tables.
 
-python benchmarks/sizing.py [--docs]
+python -m benchmarks.reports.sizing
 
 Seconds of one thread are fitted to the mean run of each measured data set, by least squares of the errors relative to
 the fitted values, with coefficients that are not negative:
@@ -11,7 +11,7 @@ the fitted values, with coefficients that are not negative:
 b is what a case costs, c what a point of it costs; d stands for the closed-form solution, which has min(N, F)
 multiplications for each value of the features. Measured data sets count as measured, the others as fitted. The sizes of
 the 112 data sets of equal length and without missing values are in ucr112.csv (Dau et al. 2019, the UCR archive's own
-summary). --docs writes the tables into docs/cluster.md.
+summary).
 """
 
 import argparse
@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from report import ROOT, replace_block, to_markdown
-from results_file import Result
 from scipy.optimize import nnls
 
-DOCS = ROOT.parent / "docs" / "cluster.md"
+from benchmarks.paths import RESULTS
+from benchmarks.reports.accuracy import to_markdown
+from benchmarks.run.tables import read_table
+
 CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket"]
 N_RESAMPLES = 30
 WORKERS = (16, 64, 256)
@@ -68,21 +69,20 @@ class Cost:
         return self._terms(n_cases, length, self.n_features, len(self.coefficients)) @ self.coefficients
 
 
-def read_sizes(path=ROOT / "ucr112.csv"):
+def read_sizes():
     """Return the sizes of the data sets: index "dataset", columns "train", "test", "classes", "length"."""
-    return pd.read_csv(path, index_col="dataset")
+    return pd.read_csv(Path(__file__).with_name("ucr112.csv"), index_col="dataset")
 
 
 def read_measured(folder, classifier, sizes):
     """Return a row a measured data set: its sizes, mean seconds of fit and predict, and the most memory of a run."""
-    rows = []
-    for path in sorted(Path(folder).glob(f"{classifier}*/Predictions/*/testResample*.csv")):
-        result = Result.read(path)
-        if result.classifier == classifier and result.dataset in sizes.index:
-            rows.append((result.dataset, result.fit_time, result.predict_time, result.memory))
-    if not rows:
-        raise FileNotFoundError(f"{folder} has no test results of {classifier}. Make them with run.py.")
-    runs = pd.DataFrame(rows, columns=["dataset", "fit", "predict", "memory"]).groupby("dataset")
+    runs = read_table(folder, "default").rename(columns={"fit_time": "fit", "predict_time": "predict"})
+    runs = runs[(runs["classifier"] == classifier) & (runs["split"] == "TEST") & runs["dataset"].isin(sizes.index)]
+    if not len(runs):
+        raise FileNotFoundError(
+            f"{folder} has no test results of {classifier}. Make them with benchmarks.run.classifiers."
+        )
+    runs = runs.groupby("dataset")
     means = runs[["fit", "predict"]].mean().assign(memory=runs["memory"].max(), runs=runs.size())
     return sizes.loc[means.index].join(means)
 
@@ -207,24 +207,20 @@ def make_tables(measured, sizes, n_features):
     )
 
 
-def parse_arguments(arguments=None):
-    """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=ROOT / "results")
-    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, help="the first one is ours")
-    parser.add_argument("--docs", action="store_true", help="put the tables into docs/cluster.md")
-    return parser.parse_args(arguments)
+def sizing_report(results, classifiers=CLASSIFIERS):
+    """Return the tables of these classifiers, of which the first one is ours."""
+    sizes = read_sizes()
+    measured = {name: read_measured(results, name, sizes) for name in classifiers}
+    return make_tables(measured, sizes, default_features(LARGE[1])) + "\n"
 
 
 def main(arguments=None):
-    """Print the tables, or put them into the docs too."""
-    options = parse_arguments(arguments)
-    sizes = read_sizes()
-    measured = {name: read_measured(options.results, name, sizes) for name in options.classifiers}
-    tables = make_tables(measured, sizes, default_features(LARGE[1]))
-    print(tables)
-    if options.docs:
-        replace_block(DOCS, "sizing", tables + "\n")
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, help="the first one is ours")
+    options = parser.parse_args(arguments)
+    print(sizing_report(options.results, options.classifiers))
 
 
 if __name__ == "__main__":

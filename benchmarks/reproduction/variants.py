@@ -1,32 +1,32 @@
 """The published method on the paper's data sets, with nothing chosen on test splits, and its suspected defects.
 
-python benchmarks/reproduction.py --data-dir FOLDER --variants V2Sa TFa [--seeds 0 1 2]
+python -m benchmarks.reproduction.variants --data-dir FOLDER --variants V2Sa TFa [--seeds 0 1 2]
 
 Paper mode (``V2SClassifier.icml2021``), the acoustic model frozen. The number of replicates m and the dropout are
 chosen once for each data set, on at most 60 training cases, by two-fold cross-validation over a small grid; the final
 fit is on the whole training split, for the paper's 100 epochs or, on larger splits, as many as `MAX_PRESENTATIONS`
-allows; the test split is predicted once. Each run is a file in the format of `results_file`, whose comment has what was
-chosen and measured; a run whose file is there is skipped, so the command can be killed and repeated.
-`reproduction_report.py` makes the tables and the figures.
+allows; the test split is predicted once. Each run is a file in the format of `benchmarks.run.results`, whose comment
+has what was chosen and measured; a run whose file is there, or which stands in the table, is skipped, so the command
+can be killed and repeated. `benchmarks.run.collect` puts the files into the tables.
 """
 
 import argparse
 import itertools
-import os
 import time
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from defects import TestAccuracy, TrainedAcousticModel, collapses, labels_by_remainder
-from ranking import load
-from results_file import Result, result_path
-from run import draw_per_class, find_datasets, load_split, set_threads
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sources import measure_once
 
+from benchmarks.reproduction.defects import TestAccuracy, TrainedAcousticModel, collapses, labels_by_remainder
+from benchmarks.run.data import draw_per_class, find_datasets, load_split
+from benchmarks.run.once import Places, measure_once, six_digits
+from benchmarks.run.results import Result, Run
+from benchmarks.run.tables import known_runs
+from benchmarks.run.threads import set_threads
+from benchmarks.sources.ranking import load
 from v2s_sklearn import V2SClassifier
 from v2s_sklearn.alignment import (
     AlignmentHistory,
@@ -38,7 +38,6 @@ from v2s_sklearn.alignment import (
 from v2s_sklearn.inference import predict_proba
 from v2s_sklearn.transfer import TransferClassifier
 
-ROOT = Path(__file__).parent
 # Of the paper's grid, m from 1 to 10 and dropout from 0 to 0.4, what can be paid; m = 1 learned nothing, see NOTES.md.
 GRID = {"n_replicates": [3, 10], "dropout": [0.0, 0.2]}
 GRID_EPOCHS, N_FOLDS = 10, 2
@@ -64,8 +63,8 @@ class Variant(NamedTuple):
     collapsed : bool
         Labels by remainder; only where that merges classes.
     per_class : int
-        Few labels: so many training cases of each class, those that ``run.py --per-class`` draws, with paper mode's m,
-        for nothing else is known of the labels; 0 for all.
+        Few labels: so many training cases of each class, those that the runner's ``--per-class`` draws, with paper
+        mode's m, for nothing else is known of the labels; 0 for all.
     selected : bool
         Whether m and dropout are those chosen; otherwise paper mode's, m = 10 and no dropout.
     """
@@ -102,21 +101,17 @@ def n_epochs(n_cases, max_epochs):
 
 
 def select(dataset, data_dir):
-    """Return m and dropout for a data set, chosen by cross-validation on a part of its training split with v2sa."""
+    """Return a row for each m and dropout, scored by cross-validation on a part of a training split with v2sa."""
     X, y = load(dataset, data_dir)
     started = time.process_time()
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
     search = GridSearchCV(V2SClassifier.icml2021(max_epochs=GRID_EPOCHS, random_state=0), GRID, cv=folds, refit=False)
     found = search.fit(X, y).cv_results_
-    return search.best_params_ | {
-        "accuracy": float(search.best_score_),
-        "n_cases": len(y),
-        "seconds": time.process_time() - started,
-        "grid": [
-            settings | {"accuracy": float(accuracy)}
-            for settings, accuracy in zip(found["params"], found["mean_test_score"], strict=True)
-        ],
-    }
+    more = {"n_cases": len(y), "seconds": time.process_time() - started}
+    return [
+        settings | {"accuracy": float(accuracy), "chosen": settings == search.best_params_} | more
+        for settings, accuracy in zip(found["params"], found["mean_test_score"], strict=True)
+    ]
 
 
 def applies(name, dataset, data_dir):
@@ -124,11 +119,13 @@ def applies(name, dataset, data_dir):
     return not VARIANTS[name].collapsed or collapses(load_split(dataset, 0, data_dir)[1])
 
 
-def choice(variant, dataset, results, data_dir):
+def choice(variant, dataset, places, data_dir):
     """Return the parameters that a variant takes from the selection, which is made if there is none."""
     if variant.transfer or variant.per_class or not variant.selected:
         return {}
-    chosen = measure_once(results / "selection" / f"{dataset}.json", select, dataset, data_dir)
+    key = {"dataset": dataset}
+    rows = measure_once(places, "reproduction_selection", key, select, dataset, data_dir)
+    (chosen,) = [row for row in rows if row["chosen"]]
     return {name: chosen[name] for name in GRID}
 
 
@@ -157,7 +154,7 @@ def alignment(classifier, X, y):
     }
 
 
-def run(name, dataset, seed, results, data_dir):
+def run(name, dataset, seed, places, data_dir):
     """Return the `Result` of a variant on a data set."""
     variant = VARIANTS[name]
     X_train, y_train, X_test, y_test = load_split(dataset, 0, data_dir)
@@ -165,7 +162,7 @@ def run(name, dataset, seed, results, data_dir):
         y_train, y_test = labels_by_remainder(y_train, y_test)
     if variant.per_class:
         X_train, y_train = draw_per_class(X_train, y_train, variant.per_class, 0)
-    classifier = make_classifier(variant, choice(variant, dataset, results, data_dir), len(X_train), seed)
+    classifier = make_classifier(variant, choice(variant, dataset, places, data_dir), len(X_train), seed)
     started = time.process_time()
     classifier.fit(X_train, y_train)
     fitted = time.process_time()
@@ -200,20 +197,15 @@ def run(name, dataset, seed, results, data_dir):
     )
 
 
-def trace(path, dataset, results, data_dir):
-    """Write a table of V2Sa's training, a row an epoch; its accuracies on the test split are a simulation."""
+def trace(dataset, places, data_dir):
+    """Return V2Sa's training, a row an epoch; its accuracies on the test split are a simulation."""
     X_train, y_train, X_test, y_test = load_split(dataset, 0, data_dir)
     variant = VARIANTS["V2Sa"]
-    classifier = make_classifier(variant, choice(variant, dataset, results, data_dir), len(X_train), 0)
+    classifier = make_classifier(variant, choice(variant, dataset, places, data_dir), len(X_train), 0)
     predict = partial(_predict, classifier, X_test)
     classifier.set_params(callbacks=[AlignmentHistory(), TestAccuracy(predict, y_test)]).fit(X_train, y_train)
-    columns = ["epoch", "train_loss", "train_swd", "train_acc", "test_acc"]
-    table = pd.DataFrame(classifier.net_.history[:, tuple(columns)], columns=columns)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    table.to_csv(temporary, index=False, float_format="%.6g")
-    os.replace(temporary, path)
-    print(f"trace {dataset}: last {table['test_acc'].iloc[-1]:.4f}, best {table['test_acc'].max():.4f}", flush=True)
+    columns = ("epoch", "train_loss", "train_swd", "train_acc", "test_acc")
+    return [six_digits(dict(zip(columns, row, strict=True))) for row in classifier.net_.history[:, columns]]
 
 
 def _predict(classifier, X, net):
@@ -229,8 +221,8 @@ def parse_arguments(arguments=None):
     parser.add_argument("--datasets", nargs="+", help="default: all in the folder, the smallest first")
     parser.add_argument("--variants", nargs="+", default=["V2Sa"], choices=[*VARIANTS, "trace"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="1 is written as NAME-seed1")
-    parser.add_argument("--results", type=Path, default=ROOT / "results" / "reproduction")
     parser.add_argument("--threads", type=int, default=1)
+    Places.add_arguments(parser)
     return parser.parse_args(arguments)
 
 
@@ -239,20 +231,21 @@ def main(arguments=None):
     options = parse_arguments(arguments)
     set_threads(options.threads)
     datasets = options.datasets or find_datasets(options.data_dir)
+    places = Places.of_options(options)
+    known = set() if places.force else known_runs(places.results, "reproduction")
     # Variants innermost, so that a run that is stopped has all of them on the same data sets.
     for seed, dataset, name in itertools.product(options.seeds, datasets, options.variants):
         if name == "trace":
-            path = options.results / "traces" / f"{dataset}.csv"
-            if not path.exists():
-                trace(path, dataset, options.results, options.data_dir)
+            key = {"dataset": dataset}
+            measure_once(places, "reproduction_traces", key, trace, dataset, places, options.data_dir)
             continue
-        label = name if seed == 0 else f"{name}-seed{seed}"
-        path = result_path(options.results, label, dataset, 0)
-        if path.exists() or not applies(name, dataset, options.data_dir):
+        wanted = Run(name, seed, 0, dataset, 0)
+        path = wanted.path(places.runs / "reproduction")
+        if wanted in known or path.exists() or not applies(name, dataset, options.data_dir):
             continue
-        result = run(name, dataset, seed, options.results, options.data_dir)
+        result = run(name, dataset, seed, places, options.data_dir)
         result.write(path)
-        print(f"{label} {dataset}: accuracy {result.accuracy:.4f}  {result.comment}", flush=True)
+        print(f"{wanted.label} {dataset}: accuracy {result.accuracy:.4f}  {result.comment}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What benchmarks/fuzz.py calls the estimators with: sources, parameters, series, containers, labels, weights.
+"""What `fuzz` calls the estimators with: sources, parameters, series, containers, labels, weights.
 
 Each ``draw_...`` takes numpy's generator; with ``bad`` it also draws what has to be refused.
 """

@@ -1,11 +1,11 @@
 """Random calls of the estimators: each has to end in a valid result, or in an error that names the argument.
 
-    python benchmarks/fuzz.py --calls 20000 --seed 0
+    python -m benchmarks.robustness.fuzz --calls 20000 --seed 0
 
 Each call is drawn from its own seed: series of random shapes, types, containers and sizes up to 1e308, labels, weights,
-parameters, modes and sources, most of them good and some bad, see benchmarks/draws.py; some fitted estimators also go
-through a pickle, a saved file or an ONNX graph. Prints what each failed call was; ends non-zero if one failed.
-``--first 1234 --calls 1`` draws one of them again.
+parameters, modes and sources, most of them good and some bad, see `benchmarks.robustness.draws`; some fitted
+estimators also go through a pickle, a saved file or an ONNX graph. Prints what each failed call was; ends non-zero if
+one failed. ``--first 1234 --calls 1`` draws one of them again.
 """
 
 import argparse
@@ -22,8 +22,16 @@ from collections import Counter
 from unittest.mock import patch
 
 import numpy as np
-from draws import VOICE, as_container, draw_estimator, draw_labels, draw_series, draw_weights, register_sources
 
+from benchmarks.robustness.draws import (
+    VOICE,
+    as_container,
+    draw_estimator,
+    draw_labels,
+    draw_series,
+    draw_weights,
+    register_sources,
+)
 from v2s_sklearn import V2SFeatures, load, network, to_onnx
 from v2s_sklearn.errors import ExportError, SavedFileError
 

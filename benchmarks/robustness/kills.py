@@ -1,6 +1,6 @@
 """Kill the benchmark and the pretraining command at random moments and look at what they leave behind.
 
-python benchmarks/kills.py --data-dir FOLDER --dataset ItalyPowerDemand --kills 20
+python -m benchmarks.robustness.kills --data-dir FOLDER --dataset ItalyPowerDemand --kills 20
 
 Each command is started, killed with SIGKILL after a random time, and started again, until it has been killed so often
 and then ends. Afterwards each file has to be whole, the weights those of a run that nobody killed, what was finished
@@ -20,12 +20,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results_file import Result
 
+from benchmarks.paths import ROOT
+from benchmarks.run.results import Result
 from v2s_sklearn.acoustic.storage import load_weights
 from v2s_sklearn.pretrain.checkpoints import read_history
-
-ROOT = Path(__file__).parent
 
 
 def make_speech(folder):
@@ -65,7 +64,7 @@ def run_killed(command, n_kills, longest, watch, random_state):
     while len(progress) < n_kills:
         # A group of its own, so that workers are killed, too.
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             process.wait(random_state.uniform(0, longest))
@@ -75,7 +74,7 @@ def run_killed(command, n_kills, longest, watch, random_state):
             process.wait()
         progress.append(watch())
         print(f"kill {len(progress)}: {progress[-1]} steps done", flush=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return progress
 
 
@@ -112,14 +111,14 @@ def kill_benchmark(folder, data_dir, dataset, n_kills, random_state):
     results = folder / "results"
 
     def command(folder, resamples):
-        return [sys.executable, str(ROOT / "run.py"), "--data-dir", str(data_dir), "--datasets", dataset,
-                "--classifiers", "V2S", "--resamples", resamples, "--results", str(folder)]  # fmt: skip
+        return [sys.executable, "-m", "benchmarks.run.classifiers", "--data-dir", str(data_dir), "--datasets", dataset,
+                "--classifiers", "V2S", "--resamples", resamples, "--runs", str(folder), "--force"]  # fmt: skip
 
     def read(folder):
         return {path.name: Result.read(path).probabilities for path in sorted(folder.rglob("*.csv"))}
 
     started = time.perf_counter()
-    subprocess.run(command(folder / "whole", "0"), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(folder / "whole", "0"), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     longest = 1.5 * (time.perf_counter() - started)
     progress = run_killed(command(results, f"0..{n_kills}"), n_kills, longest, lambda: len(read(results)), random_state)
     files = read(results)

@@ -8,9 +8,14 @@ a worker that is killed is said below; the files of finished runs are on the dis
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from benchmarks.paths import ROOT
 
 # How often a run may lose its worker before it is given up; as in dask (distributed.scheduler.allowed-failures).
 N_LOSSES = 3
@@ -69,8 +74,17 @@ def loky_workers(function, tasks, n_jobs):
                 yield from ((key, error) for key in remaining)
 
 
-def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
-    """Make the runs on a dask cluster.
+def _zip_of_our_code(folder):
+    """Write this package without its results to an archive that workers without it can import from."""
+    path, package = Path(folder) / "benchmarks.zip", ROOT / "benchmarks"
+    with ZipFile(path, "w") as archive:
+        for file in sorted(package.rglob("*.py")):
+            archive.write(file, file.relative_to(ROOT))
+    return path
+
+
+def dask_workers(function, tasks, n_jobs, scheduler=None):
+    """Make the runs on a dask cluster, whose workers are sent the code of the benchmark, later ones too.
 
     The scheduler gives the run of a lost worker to another one. What has lost four workers is tried again when all else
     has ended, alone, since it may only have waited where another run killed them; the one that kills four workers alone
@@ -84,8 +98,6 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
         Worker processes of one thread each, where there is no scheduler yet.
     scheduler : str, optional
         Address of a running one. Default: a cluster on this machine, for as long as the runs take.
-    modules : iterable of path
-        Python files that the function imports and that are not installed on the workers: sent to them, later ones too.
 
     Yields
     ------
@@ -100,8 +112,7 @@ def dask_workers(function, tasks, n_jobs, scheduler=None, modules=()):
             cluster = LocalCluster(n_workers=n_jobs, threads_per_worker=1, dashboard_address=None)
             scheduler = stack.enter_context(cluster)
         client = stack.enter_context(Client(scheduler))
-        for module in modules:
-            client.upload_file(str(module))
+        client.upload_file(str(_zip_of_our_code(stack.enter_context(TemporaryDirectory()))))
         futures = {client.submit(function, *arguments, pure=False): key for key, arguments in tasks.items()}
         suspects = []
         for future in dask_as_completed(list(futures)):

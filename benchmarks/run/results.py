@@ -6,42 +6,64 @@ stay empty. Then a line a case: true label, predicted label, nothing, and the pr
 order; labels are the indices of the sorted classes.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.run import measures
 from v2s_sklearn.acoustic.storage import write_atomically
 
 
-def result_path(folder, classifier, dataset, resample, split="test"):
-    """Return where the result of a run stands: ``<folder>/<classifier>/Predictions/<dataset>/testResample<k>.csv``."""
-    return Path(folder) / classifier / "Predictions" / dataset / f"{split}Resample{resample}.csv"
+class Run(NamedTuple):
+    """What tells a run of a setting from all others.
 
-
-def expected_calibration_error(labels, probabilities, n_bins=15):
-    """Return the mean distance of confidence and accuracy, over bins of equal width of the top probability.
-
-    Parameters
+    Attributes
     ----------
-    labels : int array of shape (n_cases,)
-        True classes, as columns of ``probabilities``.
-    probabilities : array of shape (n_cases, n_classes)
-    n_bins : int, default=15
-        A bin holds its upper edge.
-
-    Returns
-    -------
-    float
-        From 0 to 1; bins are weighted by their cases.
-
-    References
-    ----------
-    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, On calibration of modern neural networks, ICML 2017, section 2.
+    classifier : str
+    seed : int
+        Of the classifier.
+    per_class : int
+        Few labels: so many training cases of each class; 0 for all.
+    dataset : str
+    resample : int
+        0 is the default split.
+    split : {"TEST", "TRAIN"}
+        "TRAIN" for predictions by cross-validation on the training split.
     """
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bins = np.ceil(confidence * n_bins).astype(int)
-    return float(np.abs(np.bincount(bins, confidence) - np.bincount(bins, right)).sum() / len(labels))
+
+    classifier: str
+    seed: int
+    per_class: int
+    dataset: str
+    resample: int
+    split: str = "TEST"
+
+    @property
+    def label(self):
+        """Name of the classifier's folder."""
+        return f"{self.classifier}-seed{self.seed}" if self.seed else self.classifier
+
+    def path(self, folder):
+        """Return its file: ``<folder>/[<per_class>/]<label>/Predictions/<dataset>/testResample<k>.csv``."""
+        folder = Path(folder) / str(self.per_class) if self.per_class else Path(folder)
+        return folder / self.label / "Predictions" / self.dataset / f"{self.split.lower()}Resample{self.resample}.csv"
+
+    @classmethod
+    def of_path(cls, path, folder):
+        """Return the run of a file in the folder of a setting."""
+        *per_class, label, _, dataset, _ = path.relative_to(folder).parts
+        classifier, _, seed = re.fullmatch(r"(.*?)(-seed(\d+))?", label).groups()
+        split, resample = path.stem.split("Resample")
+        return cls(classifier, int(seed or 0), int("".join(per_class) or 0), dataset, int(resample), split.upper())
+
+
+def find_runs(folder):
+    """Return the files of runs in the folder of a setting: a dict of `Run` to path."""
+    paths = [*folder.glob("*/Predictions/*/*Resample*.csv"), *folder.glob("[0-9]*/*/Predictions/*/*Resample*.csv")]
+    return {Run.of_path(path, folder): path for path in sorted(paths)}
 
 
 @dataclass
@@ -90,25 +112,8 @@ class Result:
 
     @property
     def log_loss(self):
-        """Mean negative log-probability of the true classes, in nats."""
-        true = self.probabilities[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(true.clip(1e-15)).mean())
-
-    @property
-    def brier_score(self):
-        """Mean squared distance of the probabilities from the true classes, from 0 to 2."""
-        return float(np.square(self.probabilities - np.eye(self.probabilities.shape[1])[self.labels]).sum(1).mean())
-
-    @property
-    def calibration_error(self):
-        """See `expected_calibration_error`."""
-        return expected_calibration_error(self.labels, self.probabilities)
-
-    @property
-    def class_accuracies(self):
-        """Share of the cases of each class predicted right; classes without a case are left out."""
-        right = self.predicted == self.labels
-        return np.array([right[self.labels == label].mean() for label in np.unique(self.labels)])
+        """See `measures.log_loss`."""
+        return measures.log_loss(self.labels, self.probabilities)
 
     def write(self, path):
         """Write the file, whole or not at all."""

@@ -1,27 +1,27 @@
 """What does speech bring? Each source with trained weights, with random ones, and trained on contours of noise.
 
-python benchmarks/controls.py --data-dir FOLDER [--noise v2sc=FILE] [--docs]
+python -m benchmarks.sources.controls --data-dir FOLDER [--noise v2sc=FILE]
 
 On training splits only. The embeddings are fitted, without labels, to the cases of a training split, once; the head is
 fitted on four fifths of them and scored on the rest (5 folds), and on 2, 5 or 10 random cases of each class (four
 draws). Random weights are those that an architecture starts from; its normalisations take the statistics of tones whose
-frequency is a random walk. Each measurement is written to a file of its own and skipped if it is there.
+frequency is a random walk. Each measurement is written to a file of its own and skipped if it is there or stands in the
+table; `benchmarks.run.collect` puts the files into the table.
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from aeon.datasets import load_classification
-from report import replace_block
-from run import set_threads
 from safetensors import safe_open
-from scipy.stats import wilcoxon
 from sklearn.model_selection import StratifiedKFold
-from sources import measure_once
 
+from benchmarks.run.once import Places, measure_once
+from benchmarks.run.threads import set_threads
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
 from v2s_sklearn.acoustic.contour import z_normalise
 from v2s_sklearn.acoustic.storage import ARCHITECTURES, HEADER_KEY, WEIGHTS_DIR
@@ -31,8 +31,6 @@ from v2s_sklearn.network import ReprogrammedModel
 from v2s_sklearn.scaling import SeriesScaler
 from v2s_sklearn.views import DEFAULT_SOURCES, plan_views
 
-ROOT = Path(__file__).parent
-DOCS = ROOT.parent / "docs" / "speech.md"
 PACKAGED = [name for name in list_acoustic_models() if (WEIGHTS_DIR / f"{name}.safetensors").exists()]
 ROWS = {"default": DEFAULT_SOURCES} | {name: (name,) for name in PACKAGED}
 N_FOLDS, N_DRAWS, CASES_A_CLASS = 5, 4, (2, 5, 10)
@@ -115,41 +113,21 @@ def score(embeddings, groups, labels, cases_a_class):
 
 
 def measure(names, variant, noise, data_dir, dataset, most_cases):
-    """Return the scores of a row's variant on one training split, by regime."""
+    """Return the scores of a row's variant on one training split; of 2 cases a class they are named ``..._2``."""
     X, y = load_classification(dataset, split="train", extract_path=data_dir)
     chosen = np.sort(np.random.RandomState(0).permutation(len(X))[:most_cases])
     labels = np.unique(np.asarray(y)[chosen], return_inverse=True)[1]
     embeddings, groups = embed(make_models(names, variant, noise), [X[index] for index in chosen])
-    return {str(regime): score(embeddings, groups, labels, regime) for regime in (None, *CASES_A_CLASS)}
+    scores = {}
+    for regime in (None, *CASES_A_CLASS):
+        suffix = f"_{regime}" if regime else ""
+        found = score(embeddings, groups, labels, regime)
+        scores |= {f"{name}{suffix}": found.get(name) for name in ("accuracy", "log_loss")}
+    return scores
 
 
-def summarise(results, regime):
-    """Return accuracy (%) and log loss over the data sets that have this regime, one array of shape (sets, 2)."""
-    found = [result[str(regime)] for result in results.values()]
-    return np.array([(100 * each["accuracy"], each["log_loss"]) if each else (np.nan, np.nan) for each in found])
-
-
-def make_table(rows):
-    """Return the rows {row: {variant: {dataset: measurement}}} as a table in Markdown."""
-    lines = ["| source | weights | 5 folds | 2 a class | 5 a class | 10 a class |", "|---|---|---|---|---|---|"]
-    for row, variants in rows.items():
-        for variant, results in variants.items():
-            cells = []
-            for regime in (None, *CASES_A_CLASS):
-                scores = summarise(results, regime)
-                cell = "{:.2f} ({:.3f})".format(*np.nanmean(scores, axis=0))
-                if variant != "trained":
-                    lead = (summarise(variants["trained"], regime) - scores)[:, 0]
-                    lead = lead[~np.isnan(lead)]
-                    p = wilcoxon(lead).pvalue if lead.any() else 1.0
-                    cell += f", trained {lead.mean():+.2f} (p {p:.2g})"
-                cells.append(cell)
-            lines.append(f"| {row} | {variant} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def main():
-    """Measure what is missing, print the table."""
+def main(arguments=None):
+    """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with data sets in aeon's layout")
     parser.add_argument("--datasets", nargs="+", help="by default all in the folder")
@@ -157,35 +135,26 @@ def main():
     parser.add_argument("--variants", nargs="+", default=["trained", "random 0", "random 1", "noise"])
     parser.add_argument("--noise", nargs="*", default=[], metavar="SOURCE=FILE", help="weights trained on noise")
     parser.add_argument("--most-cases", type=int, default=100, help="of a data set, drawn at random")
-    parser.add_argument("--results", type=Path, default=ROOT / "results" / "controls")
-    parser.add_argument("--docs", action="store_true", help="put the table into docs/speech.md")
-    options = parser.parse_args()
+    Places.add_arguments(parser)
+    options = parser.parse_args(arguments)
     set_threads(1)
     noise = dict(pair.split("=", 1) for pair in options.noise)
     datasets = options.datasets or sorted(folder.name for folder in options.data_dir.iterdir() if folder.is_dir())
-    rows = {}
-    for row in options.rows:
-        rows[row] = {}
-        for variant in options.variants:
-            if variant == "noise" and not set(ROWS[row]) & set(noise):
-                continue
-            rows[row][variant] = {
-                dataset: measure_once(
-                    options.results / f"{row}-{variant.replace(' ', '-')}-{dataset}.json",
-                    measure,
-                    ROWS[row],
-                    variant,
-                    noise,
-                    options.data_dir,
-                    dataset,
-                    options.most_cases,
-                )
-                for dataset in datasets
-            }
-    table = make_table(rows)
-    print(table)
-    if options.docs:
-        replace_block(DOCS, "controls", table)
+    for row, variant, dataset in itertools.product(options.rows, options.variants, datasets):
+        if variant == "noise" and not set(ROWS[row]) & set(noise):
+            continue
+        measure_once(
+            Places.of_options(options),
+            "controls",
+            {"source": row, "weights": variant, "dataset": dataset},
+            measure,
+            ROWS[row],
+            variant,
+            noise,
+            options.data_dir,
+            dataset,
+            options.most_cases,
+        )
 
 
 if __name__ == "__main__":

@@ -1,30 +1,24 @@
-"""Compare the packaged acoustic models: as recognisers, in cost, and as sources for time series.
+"""Measure the packaged acoustic models: as recognisers, and in cost.
 
-python benchmarks/sources.py --speech FOLDER [--docs]
+python -m benchmarks.sources.recognition --speech FOLDER
 
-Each measurement is written to a file of its own under --results and skipped if it is there, so a killed run goes on
-where it was. How well time series are classified comes from ranking.csv: cross-validation on training splits; no test
-split was read. --docs puts the table into docs/acoustic_models.md.
+A measurement is a file, and skipped if it is there or stands in the table, so a killed run goes on where it was;
+`benchmarks.run.collect` puts the files into the table. No test split of time series is read.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from report import replace_block
-from run import set_threads
 
+from benchmarks.run.once import Places, measure_once
+from benchmarks.run.threads import set_threads
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
-from v2s_sklearn.acoustic.storage import write_atomically
 from v2s_sklearn.pretrain.__main__ import RECIPES, evaluate_on_raw_audio
 from v2s_sklearn.pretrain.datasets import DATASETS
 
-ROOT = Path(__file__).parent
-DOCS = ROOT.parent / "docs" / "acoustic_models.md"
 CLIP_BATCH = 64
 RIVAL = "v2sa"
 
@@ -61,53 +55,17 @@ def forward_times(*names, repeats=8):
     return 1000 * times[1:].min(axis=0) / CLIP_BATCH
 
 
-def measure_once(path, function, *arguments):
-    """Return the measurement in a file, made and written if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        result = function(*arguments)
-        print(path.stem, {k: round(v, 4) if isinstance(v, float) else v for k, v in result.items()}, flush=True)
-        write_atomically(path, json.dumps(result, indent=1).encode())
-    return json.loads(path.read_text())
-
-
-def make_table(rows):
-    """Return the measurements as a table in Markdown."""
-    lines = [
-        "| source | trained on | accuracy | loss | weights | embedding | ms a clip | as v2sa | default | paper mode |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row['name']} | {row['dataset']} | {100 * row['accuracy']:.2f} | {row['loss']:.3f} "
-            f"| {row['n_parameters']:,} | {row['n_embedding']:,} | {row['milliseconds']:.2f} "
-            f"| {row['milliseconds'] / row['milliseconds_v2sa']:.1f} x | {100 * row['default']:.1f} "
-            f"| {100 * row['paper']:.1f} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def main():
-    """Measure what is missing, print the table."""
+def main(arguments=None):
+    """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speech", type=Path, help="folder with the speech data")
-    parser.add_argument("--results", type=Path, default=ROOT / "results" / "sources")
     parser.add_argument("--sources", nargs="+", default=[name for name in list_acoustic_models() if name in RECIPES])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--docs", action="store_true", help="put the table into docs/acoustic_models.md")
-    options = parser.parse_args()
+    Places.add_arguments(parser)
+    options = parser.parse_args(arguments)
     set_threads(options.threads)
-    ranking = pd.read_csv(options.results.parent / "ranking.csv").groupby("source")[["default", "paper"]].mean()
-    rows = [
-        {"name": name}
-        | measure_once(options.results / f"{name}.json", measure_source, name, options.speech)
-        | ranking.loc[name].to_dict()
-        for name in options.sources
-    ]
-    table = make_table(rows)
-    print(table)
-    if options.docs:
-        replace_block(DOCS, "sources", table)
+    for name in options.sources:
+        measure_once(Places.of_options(options), "sources", {"source": name}, measure_source, name, options.speech)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Test accuracy and time of the default and of paper mode beside MiniRocket, on data sets that aeon ships.
 
-python benchmarks/compare.py --threads 1
+python -m benchmarks.speed.compare --threads 1
 
 Default splits; fit and predict of each classifier are timed in one process, with the given number of threads, and given
 as a ratio to MiniRocket's. One seed unless --seeds says more. Nothing is tuned here.
@@ -12,8 +12,8 @@ import time
 import numpy as np
 from aeon.classification.convolution_based import MiniRocketClassifier
 from aeon.datasets import load_arrow_head, load_gunpoint, load_italy_power_demand, load_osuleaf
-from run import set_threads
 
+from benchmarks.run.threads import set_threads
 from v2s_sklearn import V2SClassifier
 
 LOADERS = {

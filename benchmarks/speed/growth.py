@@ -3,7 +3,8 @@
 import time
 
 import numpy as np
-from run import CLASSIFIERS
+
+from benchmarks.run.rivals import CLASSIFIERS
 
 NAMES = ("V2S", "MiniRocket", "MultiRocketHydra")
 # One of three sizes varies, the other two stay at these.

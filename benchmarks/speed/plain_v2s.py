@@ -1,4 +1,4 @@
-"""Voice2Series in plain PyTorch, as one would write it from the paper: the rival of our paper mode in `speed.py`.
+"""Voice2Series in plain PyTorch, as one would write it from the paper: the rival of our paper mode in `ratios`.
 
 Every step pads the batch, adds theta, transforms the whole waveform and differentiates everything, the weights of the
 acoustic model included; only theta is changed. The spectrogram is computed as ``torchaudio`` does it.

@@ -1,6 +1,6 @@
 """Speed, as ratios measured in one run: paper mode, growth of the default, use of the hardware.
 
-python benchmarks/speed.py [--parts paper growth wide hardware] [--quick] [--plot FILE.svg]
+python -m benchmarks.speed.ratios [--parts paper growth wide hardware] [--quick] [--plot FILE.svg]
 
 paper: a training epoch and predict of `V2SClassifier.icml2021` against plain PyTorch, turn by turn, after a check that
 both give the same losses and theta. growth: default fit + predict against MiniRocket and MultiRocket-Hydra over cases,
@@ -18,8 +18,11 @@ from unittest import mock
 
 import numpy as np
 import torch
-from flops import measure_forward, profile_forward
-from growth import (
+from skorch.callbacks import Callback
+
+from benchmarks.run.threads import set_threads
+from benchmarks.speed.flops import measure_forward, profile_forward
+from benchmarks.speed.growth import (
     QUICK_SIZES,
     QUICK_WIDE_SHAPES,
     SIZES,
@@ -30,10 +33,7 @@ from growth import (
     measure_wide,
     plot_growth,
 )
-from plain_v2s import PlainTrainer, PlainV2S
-from run import set_threads
-from skorch.callbacks import Callback
-
+from benchmarks.speed.plain_v2s import PlainTrainer, PlainV2S
 from v2s_sklearn import V2SClassifier, load_acoustic_model, settings
 
 EPOCH_GOALS = {"v2sa": 0.45, "v2st": 0.5}

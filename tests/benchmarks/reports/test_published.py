@@ -1,20 +1,10 @@
 """Paired differences against published means, on known numbers."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def published(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import published
-
-    return published
+from benchmarks.reports import published
 
 
 @pytest.fixture
@@ -33,7 +23,7 @@ def runs():
     return pd.DataFrame(rows, columns=["classifier", "seed", "dataset", "resample", "accuracy"])
 
 
-def test_paired_differences(published, runs):
+def test_paired_differences(runs):
     means = pd.DataFrame({"worse": [0.4, 0.5, 0.6, 1.0], "better": [0.8, None, 1.0, 1.0]}, index=list("abcd"))
     table = published.compare_with_published(runs, "A", means)
     assert table.index.tolist() == ["better", "worse"]
@@ -47,14 +37,14 @@ def test_paired_differences(published, runs):
     assert table.loc["better", "ours"] == pytest.approx(100 * (0.7 + 0.9) / 2)
 
 
-def test_the_number_of_resamples_is_said(published, runs):
+def test_the_number_of_resamples_is_said(runs):
     assert published.describe_resamples(runs, "A") == "A: 1 to 2 of the 30 resamples, 4 data sets"
     assert published.describe_resamples(runs, "B") == "B: 1 of the 30 resamples, 1 data sets"
     with pytest.raises(ValueError, match="no run of C on resamples 0 to 29"):
         published.describe_resamples(runs, "C")
 
 
-def test_reading(published, tmp_path):
+def test_reading(tmp_path):
     path = tmp_path / "published.csv"
     path.write_text("dataset,HC2,MR\na,0.5,0.25\nb,1.0,\n")
     table = published.read_published(path)

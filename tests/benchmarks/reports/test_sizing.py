@@ -1,6 +1,5 @@
-"""Core hours from result files whose costs are known."""
+"""Core hours from a table whose costs are known."""
 
-import sys
 from pathlib import Path
 
 import aeon.datasets
@@ -9,18 +8,12 @@ import pytest
 from aeon.datasets import load_classification
 from aeon.datasets.tsc_datasets import univariate_equal_length
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.reports import sizing
+from benchmarks.run.collect import collect
+from benchmarks.run.results import Result, Run
+
 DATA = Path(aeon.datasets.__file__).parent / "data"
 MEASURED = ["Coffee", "GunPoint", "ECG5000", "FordA", "HandOutlines", "Plane", "Wafer", "Worms", "Chinatown", "Rock"]
-
-
-@pytest.fixture
-def sizing(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import sizing
-
-    yield sizing
-    del sys.modules["sizing"], sys.modules["report"]
 
 
 def true_fit_time(train, length):
@@ -32,10 +25,8 @@ def true_predict_time(test, length):
 
 
 @pytest.fixture
-def results(sizing, tmp_path):
+def results(tmp_path):
     """Two runs a data set, a tenth above and below the cost."""
-    from results_file import Result, result_path
-
     sizes = sizing.read_sizes()
     for name in MEASURED:
         row = sizes.loc[name]
@@ -46,11 +37,12 @@ def results(sizing, tmp_path):
             result = Result(
                 name, "V2S", resample, labels, np.ones((len(labels), 1)), factor * fit, factor * predict, memory
             )
-            result.write(result_path(tmp_path, "V2S", name, resample))
+            result.write(Run("V2S", 0, 0, name, resample).path(tmp_path / "runs" / "default"))
+    collect(tmp_path / "runs", tmp_path)
     return tmp_path
 
 
-def test_sizes_of_the_archive(sizing):
+def test_sizes_of_the_archive():
     sizes = sizing.read_sizes()
     assert sizes.index.tolist() == sorted(univariate_equal_length) and len(sizes) == 112
     for name in ("ACSF1", "ArrowHead", "GunPoint", "ItalyPowerDemand", "OSULeaf"):
@@ -59,7 +51,7 @@ def test_sizes_of_the_archive(sizing):
         assert sizes.loc[name].tolist() == [len(X), n_test, len(np.unique(y)), X.shape[2]]
 
 
-def test_the_costs_are_found_again(sizing, results):
+def test_the_costs_are_found_again(results):
     measured = sizing.read_measured(results, "V2S", sizing.read_sizes())
     assert measured["runs"].tolist() == [2] * len(MEASURED)
     costs = sizing.fit_costs(measured, n_features=5000)
@@ -73,7 +65,7 @@ def test_the_costs_are_found_again(sizing, results):
     assert table.loc["fit: closed form", "hours on 16"] == pytest.approx(2000 / 3600 / 16, rel=0.01)
 
 
-def test_measured_sets_count_as_measured_and_the_others_as_fitted(sizing, results):
+def test_measured_sets_count_as_measured_and_the_others_as_fitted(results):
     sizes = sizing.read_sizes()
     measured = sizing.read_measured(results, "V2S", sizes)
     row = sizing.archive_row(measured, sizes)
@@ -92,20 +84,16 @@ def test_measured_sets_count_as_measured_and_the_others_as_fitted(sizing, result
     assert slower["core hours, measured sets"] == pytest.approx(row["core hours, measured sets"] + 30)
 
 
-def test_wall_time(sizing):
+def test_wall_time():
     assert sizing.wall_time([1, 2, 3, 4], 1) == 10
     assert sizing.wall_time([1, 2, 3, 4], 2) == 6  # 1 + 3 and 2 + 4
     assert sizing.wall_time([1, 2, 3, 4], 99) == 4
 
 
-def test_the_command_and_the_docs(sizing, results, tmp_path, monkeypatch, capsys):
-    docs = tmp_path / "cluster.md"
-    docs.write_text("before\n<!-- sizing: begin -->\nold\n<!-- sizing: end -->\nafter\n")
-    monkeypatch.setattr(sizing, "DOCS", docs)
-    sizing.main(["--results", str(results), "--classifiers", "V2S", "--docs"])
-    assert "V2S on 1,000,000 cases x 200 points" in capsys.readouterr().out
-    written = docs.read_text()
-    assert "old" not in written and written.startswith("before\n") and written.endswith("after\n")
-    assert "core hours, all 112" in written and "fit: closed form" in written
+def test_the_command(results, capsys):
+    sizing.main(["--results", str(results), "--classifiers", "V2S"])
+    printed = capsys.readouterr().out
+    assert "V2S on 1,000,000 cases x 200 points" in printed
+    assert "core hours, all 112" in printed and "fit: closed form" in printed
     with pytest.raises(FileNotFoundError, match="no test results of MiniRocket"):
         sizing.main(["--results", str(results), "--classifiers", "MiniRocket"])

@@ -1,26 +1,15 @@
 """The controls of pretraining: random weights in place of trained ones."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.sources import controls
 from v2s_sklearn import load_acoustic_model
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def controls(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import controls
-
-    return controls
 
 
 @pytest.mark.parametrize("name", ["v2sa", "v2st", "v2sc"])
-def test_random_weights_are_seeded_other_and_at_work(controls, name):
+def test_random_weights_are_seeded_other_and_at_work(name):
     trained, one, again, other = (
         load_acoustic_model(name),
         *(controls.with_random_weights(name, seed) for seed in (0, 0, 1)),
@@ -33,7 +22,7 @@ def test_random_weights_are_seeded_other_and_at_work(controls, name):
     assert not one.training and not any(parameter.requires_grad for parameter in one.parameters())
 
 
-def test_splits_and_scores(controls):
+def test_splits_and_scores():
     labels = np.repeat([0, 1, 2], 8)
     folds = list(controls.splits(labels, None))
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(24))

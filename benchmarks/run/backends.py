@@ -74,7 +74,7 @@ def loky_workers(function, tasks, n_jobs):
                 yield from ((key, error) for key in remaining)
 
 
-def _zip_of_our_code(folder):
+def zip_of_our_code(folder):
     """Write this package without its results to an archive that workers without it can import from."""
     path, package = Path(folder) / "benchmarks.zip", ROOT / "benchmarks"
     with ZipFile(path, "w") as archive:
@@ -112,7 +112,7 @@ def dask_workers(function, tasks, n_jobs, scheduler=None):
             cluster = LocalCluster(n_workers=n_jobs, threads_per_worker=1, dashboard_address=None)
             scheduler = stack.enter_context(cluster)
         client = stack.enter_context(Client(scheduler))
-        client.upload_file(str(_zip_of_our_code(stack.enter_context(TemporaryDirectory()))))
+        client.upload_file(str(zip_of_our_code(stack.enter_context(TemporaryDirectory()))))
         futures = {client.submit(function, *arguments, pure=False): key for key, arguments in tasks.items()}
         suspects = []
         for future in dask_as_completed(list(futures)):

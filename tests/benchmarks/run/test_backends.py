@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,26 +12,10 @@ import aeon.datasets
 import pytest
 from dask.distributed import Client, LocalCluster
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.run import backends, classifiers, one
+
 DATA = Path(aeon.datasets.__file__).parent / "data"
 N_RUNS = 4
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import run
-
-    yield run
-    del sys.modules["run"]
-
-
-@pytest.fixture
-def backends(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import backends
-
-    return backends
 
 
 @pytest.fixture
@@ -45,7 +30,7 @@ def data(tmp_path):
 
 def arguments(folder, *more):
     options = ["--data-dir", str(DATA), "--datasets", "ItalyPowerDemand", "--classifiers", "QUANT"]
-    return [*options, "--results", str(folder), *more]
+    return [*options, "--runs", str(folder), "--results", str(folder / "tables"), *more]
 
 
 def without_costs(path):
@@ -54,22 +39,22 @@ def without_costs(path):
     return [*lines[:2], lines[2].split(",")[0], *lines[3:]]
 
 
-def assert_same_as_serial(benchmark, folder, n_runs):
+def assert_same_as_serial(folder, n_runs):
     paths = sorted(folder.rglob("testResample*"), key=lambda path: int(path.stem[len("testResample") :]))
     assert [path.name for path in paths] == [f"testResample{resample}.csv" for resample in range(n_runs)]
     for resample, path in enumerate(paths):
         serial = folder / "serial.csv"
-        benchmark.test_run("QUANT", "ItalyPowerDemand", resample, 0, DATA).write(serial)
+        one.test_run("QUANT", "ItalyPowerDemand", resample, 0, DATA).write(serial)
         assert without_costs(path) == without_costs(serial)
 
 
-def test_a_killed_worker_of_a_cluster_loses_nothing(benchmark, data, tmp_path, capsys):
+def test_a_killed_worker_of_a_cluster_loses_nothing(data, tmp_path, capsys):
     results = tmp_path / "results"
     options = ["--data-dir", str(data), "--datasets", "ItalyPowerDemand", "Broken", "--resamples", f"0..{N_RUNS - 1}"]
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         options += ["--backend", "dask", "--scheduler", cluster.scheduler_address]
         failed = []
-        thread = threading.Thread(target=lambda: failed.append(benchmark.main(arguments(results, *options))))
+        thread = threading.Thread(target=lambda: failed.append(classifiers.main(arguments(results, *options))))
         thread.start()
         while not list(results.rglob("*.csv")):
             time.sleep(0.01)
@@ -85,17 +70,17 @@ def test_a_killed_worker_of_a_cluster_loses_nothing(benchmark, data, tmp_path, c
     assert printed.count("QUANT ItalyPowerDemand") == printed.count(" accuracy 0.9") == N_RUNS
     assert printed.count("QUANT Broken") == printed.count(" FAILED ") == N_RUNS
     assert all(path.stat().st_mtime_ns == written for path, written in at_the_kill.items())
-    assert_same_as_serial(benchmark, results, N_RUNS)
+    assert_same_as_serial(results, N_RUNS)
 
 
-def test_runs_over_loky(benchmark, data, tmp_path, capsys):
+def test_runs_over_loky(data, tmp_path, capsys):
     options = ["--data-dir", str(data), "--resamples", "0..1", "--backend", "loky", "--jobs", "2"]
     broken = ["--datasets", "ItalyPowerDemand", "Broken"]
-    assert benchmark.main(arguments(tmp_path / "results", *options, *broken)) == 2
+    assert classifiers.main(arguments(tmp_path / "results", *options, *broken)) == 2
     printed = capsys.readouterr().out
     assert "QUANT Broken resample 0 seed 0: FAILED" in printed and "[4/4]" in printed
-    assert_same_as_serial(benchmark, tmp_path / "results", 2)
-    assert benchmark.main(arguments(tmp_path / "results", *options)) == 0
+    assert_same_as_serial(tmp_path / "results", 2)
+    assert classifiers.main(arguments(tmp_path / "results", *options)) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -114,7 +99,7 @@ def make_task(folder):
     return task
 
 
-def test_loky_begins_again_what_a_killed_worker_lost(backends, tmp_path):
+def test_loky_begins_again_what_a_killed_worker_lost(tmp_path):
     tasks = {index: (f"task{index}", int(index == 1)) for index in range(4)} | {4: ("error", 0)}
     outcomes = dict(backends.loky_workers(make_task(tmp_path), tasks, 2))
     assert isinstance(outcomes.pop(4), ValueError)
@@ -122,12 +107,12 @@ def test_loky_begins_again_what_a_killed_worker_lost(backends, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_loky_gives_up_a_run_that_kills_each_worker(backends, tmp_path):
+def test_loky_gives_up_a_run_that_kills_each_worker(tmp_path):
     outcomes = dict(backends.loky_workers(make_task(tmp_path), {0: ("killer", 99)}, 2))
     assert "worker" in str(outcomes[0]) and len(list(tmp_path.iterdir())) == backends.N_LOSSES + 1
 
 
-def test_dask_gives_up_only_the_run_that_kills_each_worker(backends, tmp_path):
+def test_dask_gives_up_only_the_run_that_kills_each_worker(tmp_path):
     tasks = {index: (f"task{index}", 0) for index in range(4)} | {4: ("killer", 99), 5: ("error", 0)}
     outcomes = dict(backends.dask_workers(make_task(tmp_path), tasks, 2))
     assert type(outcomes.pop(4)).__name__ == "KilledWorker"
@@ -136,29 +121,36 @@ def test_dask_gives_up_only_the_run_that_kills_each_worker(backends, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 * (backends.N_LOSSES + 1)
 
 
-def test_a_result_made_on_another_file_system_is_written_here(benchmark, tmp_path, monkeypatch):
+def test_workers_that_lack_our_code_import_what_they_are_sent(tmp_path):
+    path = backends.zip_of_our_code(tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(path)!r}); from benchmarks.run import results; print(results.__file__)"
+    printed = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert printed.stdout.startswith(str(path))
+
+
+def test_a_result_made_on_another_file_system_is_written_here(tmp_path, monkeypatch):
     """The worker's files lie elsewhere: only what it returns arrives."""
 
     def elsewhere(plan, options):
         for path, (name, dataset, resample, seed) in plan.items():
-            yield path, benchmark.test_run(name, dataset, resample, seed, DATA)
+            yield path, one.test_run(name, dataset, resample, seed, DATA)
 
-    monkeypatch.setattr(benchmark, "make_runs", elsewhere)
-    assert benchmark.main(arguments(tmp_path)) == 0
-    assert_same_as_serial(benchmark, tmp_path, 1)
+    monkeypatch.setattr(classifiers, "make_runs", elsewhere)
+    assert classifiers.main(arguments(tmp_path)) == 0
+    assert_same_as_serial(tmp_path, 1)
 
 
-def test_ranges_of_resamples(benchmark, tmp_path, capsys):
+def test_ranges_of_resamples(tmp_path, capsys):
     def resamples(*values):
-        return benchmark.parse_arguments(arguments(tmp_path, "--resamples", *values)).resamples
+        return classifiers.parse_arguments(arguments(tmp_path, "--resamples", *values)).resamples
 
     assert resamples("0..29") == list(range(30))
     assert resamples("7", "2..4", "3..5") == [7, 2, 3, 4, 5]
-    assert benchmark.parse_arguments(arguments(tmp_path)).resamples == [0]
+    assert classifiers.parse_arguments(arguments(tmp_path)).resamples == [0]
     for wrong in ("4..2", "1..", "x", "-1", "1-3"):
         with pytest.raises(SystemExit):
             resamples(wrong)
     assert "'1-3' is neither a number nor a range such as 0..29" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        benchmark.parse_arguments(arguments(tmp_path, "--scheduler", "tcp://127.0.0.1:8786"))
+        classifiers.parse_arguments(arguments(tmp_path, "--scheduler", "tcp://127.0.0.1:8786"))
     assert "--scheduler needs --backend dask" in capsys.readouterr().err

@@ -60,7 +60,7 @@ release-check: $(VENV)/.installed-docs
 
 # Ratios measured in one run; ends non-zero where a goal is missed.
 bench-speed: $(VENV)/.installed-test
-	$(BIN)/python -W ignore benchmarks/speed.py --plot docs/speed.svg
+	$(BIN)/python -W ignore -m benchmarks.speed.ratios --plot docs/speed.svg
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

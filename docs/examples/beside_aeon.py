@@ -3,10 +3,8 @@ Beside aeon's classifiers
 =========================
 
 The classifiers of aeon and ours take the same data, so that a comparison is a loop. A diagram of critical differences
-needs many data sets; it is drawn from the result files of the benchmark.
+needs many data sets; it is drawn from the results of the benchmark.
 """
-
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,17 +37,11 @@ print((100 * pd.DataFrame(accuracy).T).round(1).to_string())
 # %%
 # All thirty data sets of the paper
 # ---------------------------------
-# ``benchmarks/results`` holds a file of predictions for each classifier and data set, made by ``benchmarks/run.py``.
-# Line 3 of a file begins with the accuracy.
+# ``benchmarks/results/default.csv`` has a row a run, made by ``benchmarks.run.classifiers``.
 compared = ["V2S", "V2S-fast", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW"]
-rows = []
-for path in Path("../../benchmarks/results").glob("*/Predictions/*/testResample0.csv"):
-    classifier, dataset = path.parts[-4], path.parts[-2]
-    if classifier in compared:
-        rows.append((classifier, dataset, float(path.read_text().splitlines()[2].split(",")[0])))
-table = pd.DataFrame(rows, columns=["classifier", "dataset", "accuracy"]).pivot(
-    index="dataset", columns="classifier", values="accuracy"
-)
+runs = pd.read_csv("../../benchmarks/results/default.csv")
+runs = runs[runs["classifier"].isin(compared) & (runs["resample"] == 0) & (runs["split"] == "TEST")]
+table = runs.pivot(index="dataset", columns="classifier", values="accuracy")
 table = table.dropna()
 print(len(table), "data sets; mean accuracy (%):")
 print((100 * table.mean()).sort_values(ascending=False).round(2).to_string())

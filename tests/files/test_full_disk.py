@@ -1,22 +1,19 @@
 """A disk without room: nothing half written, the old file still there, an error that names the file."""
 
 import resource
-import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import TINY_CONFIG, make_tiny_model
 
+from benchmarks.run.results import Result
 from v2s_sklearn import V2SClassifier, load
 from v2s_sklearn.acoustic.storage import load_weights, save_weights
 from v2s_sklearn.pretrain.checkpoints import Checkpoint, read_history
 from v2s_sklearn.pretrain.datasets import Split
 from v2s_sklearn.pretrain.supervised import TrainingConfig
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @contextmanager
@@ -56,10 +53,6 @@ def checkpoint(folder, monkeypatch):
 
 
 def result_file(folder, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from results_file import Result
-
-    del sys.modules["results_file"]
     path = folder / "testResample0.csv"
     result = Result("Data", "Name", 0, np.zeros(200, int), np.ones((200, 1)), 1.0, 1.0)
     return path, lambda: result.write(path), lambda: Result.read(path).probabilities

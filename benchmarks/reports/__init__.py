@@ -1,0 +1,1 @@
+"""Tables and figures of the pages in docs/, from the tables of results."""

@@ -1,0 +1,328 @@
+"""The tables and the diagram of docs/benchmark.md, from the tables of results.
+
+python -m benchmarks.reports.accuracy --classifiers V2S MultiRocketHydra MiniRocket
+
+Only data sets and resamples that every classifier has are compared. A classifier with several seeds is one entry, the
+mean over its seeds. --published FILE adds the first classifier's paired differences against published means over
+resamples 0 to 29. --aeon FOLDER and --tsml FOLDER also write the test results of these classifiers' first seeds in the
+layouts of aeon's result loaders and of tsml-eval.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata, wilcoxon
+
+from benchmarks.paths import RESULTS
+from benchmarks.reports.layouts import write_aeon_layout, write_tsml_layout
+from benchmarks.reports.published import compare_with_published, describe_resamples, our_means, read_published
+from benchmarks.run.tables import read_table
+from v2s_sklearn.files.writing import write_atomically
+
+ALPHA = 0.05
+CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
+RESAMPLED = ["MiniRocket", "MultiRocketHydra"]
+CALIBRATED = ["V2S", "MiniRocket", "MiniRocket-calibrated", "QUANT"]
+
+
+def read_results(folder, classifiers, split="test", setting="default"):
+    """Return the runs of these classifiers from the table of a setting, with the time of a run and its error by class.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    table = read_table(folder, setting)
+    table = table[table["classifier"].isin(classifiers) & (table["split"] == split.upper())]
+    if not len(table):
+        raise FileNotFoundError(
+            f"{folder} has no {split} results of {', '.join(classifiers)}. Make them with benchmarks.run.classifiers."
+        )
+    return table.assign(
+        seconds=table["fit_time"] + table["predict_time"],
+        # Mean error of a class over the number of classes: its mean over data sets is the MPCE.
+        per_class_error=(1 - table["accuracy"]) / table["n_classes"],
+    )
+
+
+def compared(results, classifiers):
+    """Return the runs of data sets and resamples that every classifier has."""
+    counts = results.groupby(["dataset", "resample"])["classifier"].nunique()
+    complete = counts[counts == len(classifiers)].index
+    return results[pd.MultiIndex.from_frame(results[["dataset", "resample"]]).isin(complete)]
+
+
+def by_dataset(results, column):
+    """Return the mean of a column over seeds and resamples, a row a data set and a column a classifier."""
+    return results.pivot_table(index="dataset", columns="classifier", values=column, aggfunc="mean")
+
+
+def holm(p_values):
+    """Return p-values corrected for the number of comparisons by Holm's method."""
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def summarise(results, classifiers):
+    """Return mean and median accuracy, MPCE, mean rank, log loss and relative time of each classifier."""
+    accuracy = by_dataset(results, "accuracy")[classifiers]
+    ranks = rankdata(-accuracy.to_numpy().round(10), axis=1).mean(axis=0)
+    seconds = by_dataset(results, "seconds")[classifiers].sum()
+    return pd.DataFrame(
+        {
+            "mean accuracy": 100 * accuracy.mean(),
+            "median": 100 * accuracy.median(),
+            "MPCE": by_dataset(results, "per_class_error")[classifiers].mean(),
+            "mean rank": ranks,
+            "log loss": by_dataset(results, "log_loss")[classifiers].mean(),
+            "seconds": seconds,
+            "GB": results.groupby("classifier")["memory"].max()[classifiers] / 1e9,
+        }
+    )
+
+
+def compare_pairs(results, classifiers):
+    """Return wins, ties, losses of the first classifier against each other one, and the Wilcoxon test with Holm."""
+    accuracy = by_dataset(results, "accuracy")
+    seconds = by_dataset(results, "seconds")
+    ours, rivals = classifiers[0], classifiers[1:]
+    rows = []
+    for rival in rivals:
+        difference = (accuracy[ours] - accuracy[rival]).round(10)
+        p_value = wilcoxon(difference, zero_method="pratt").pvalue if (difference != 0).any() else 1.0
+        rows.append(
+            {
+                "rival": rival,
+                "difference": 100 * difference.mean(),
+                "wins": int((difference > 0).sum()),
+                "ties": int((difference == 0).sum()),
+                "losses": int((difference < 0).sum()),
+                "p": p_value,
+                "time ratio": seconds[ours].sum() / seconds[rival].sum(),
+                "median time ratio": (seconds[ours] / seconds[rival]).median(),
+            }
+        )
+    table = pd.DataFrame(rows).set_index("rival")
+    table["p (Holm)"] = holm(table["p"])
+    return table
+
+
+def draw_critical_difference(results, classifiers, path):
+    """Write the critical-difference diagram of the mean ranks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "the same names in each file"
+    from aeon.visualisation import plot_critical_difference
+
+    accuracy = by_dataset(results, "accuracy")[classifiers]
+    figure, _ = plot_critical_difference(accuracy.to_numpy(), classifiers, alpha=ALPHA)
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_atomically(path, content.getvalue())
+
+
+def accuracy_table(results, classifiers):
+    """Return accuracy by data set, and the time of the first classifier over that of the second."""
+    table = (100 * by_dataset(results, "accuracy")[classifiers]).round(2)
+    seconds = by_dataset(results, "seconds")
+    for rival in classifiers[1:2]:
+        table[f"time / {rival}"] = (seconds[classifiers[0]] / seconds[rival]).round(2)
+    return table
+
+
+def to_markdown(table, digits=3):
+    """Return a table in Markdown."""
+    # As objects, so that whole numbers beside others stay whole.
+    return table.astype(object).to_markdown(floatfmt=f".{digits}f")
+
+
+def make_report(results, classifiers):
+    """Return the whole report in Markdown."""
+    n_datasets, n_seeds = results["dataset"].nunique(), results.groupby("classifier")["seed"].nunique()
+    seeds = ", ".join(f"{name}: {n_seeds[name]}" for name in classifiers)
+    parts = [
+        f"{n_datasets} data sets, resamples {sorted(results['resample'].unique().tolist())}; seeds of each classifier: "
+        f"{seeds}.",
+        to_markdown(summarise(results, classifiers)),
+    ]
+    if len(classifiers) > 1:
+        parts.append(f"{classifiers[0]} against each rival; p of Wilcoxon's signed-rank test, with Holm's correction:")
+        parts.append(to_markdown(compare_pairs(results, classifiers)))
+    parts.append("Accuracy (%) by data set:")
+    parts.append(to_markdown(accuracy_table(results, classifiers), digits=2))
+    return "\n\n".join(parts) + "\n"
+
+
+def calibration_report(results, classifiers):
+    """Return how far the probabilities of each classifier can be believed, in Markdown."""
+    measures = {
+        "ECE": "calibration_error",
+        "Brier score": "brier_score",
+        "log loss": "log_loss",
+        "accuracy": "accuracy",
+    }
+    tables = {name: by_dataset(results, column)[classifiers] for name, column in measures.items()}
+    summary = pd.DataFrame({name: table.mean() for name, table in tables.items()})
+    summary["accuracy"] *= 100
+    ours = {
+        f"{name} lower": (table.drop(columns=classifiers[0]).gt(table[classifiers[0]], axis=0)).sum()
+        for name, table in tables.items()
+        if name != "accuracy"
+    }
+    summary = summary.join(pd.DataFrame(ours, dtype="Int64").astype(object)).fillna("")
+    by_name = pd.concat({name: tables[name] for name in ("ECE", "log loss")}, axis=1)
+    by_name.columns = [f"{name}, {classifier}" for name, classifier in by_name.columns]
+    return "\n\n".join(
+        [
+            f'Means over {results["dataset"].nunique()} data sets; "lower": sets on which {classifiers[0]} has less '
+            "than this one.",
+            summary.to_markdown(floatfmt=("", *[".3f"] * 3, ".2f", *[".0f"] * 3)),
+            "By data set:",
+            to_markdown(by_name) + "\n",
+        ]
+    )
+
+
+def few_labels_table(runs, classifiers):
+    """Return the mean accuracy by cases a class, with the lead over the best rival."""
+    rows = {}
+    for per_class, drawn in runs.groupby("per_class"):
+        results = compared(drawn, classifiers)
+        accuracy = 100 * by_dataset(results, "accuracy")[classifiers]
+        rows[per_class] = {"data sets": len(accuracy), "draws": results["resample"].nunique(), **accuracy.mean()}
+    table = pd.DataFrame(rows).T.rename_axis("cases a class")
+    table["lead"] = table[classifiers[0]] - table[classifiers[1:]].max(axis=1)
+    return table.astype({"data sets": int, "draws": int})
+
+
+def few_labels_report(runs, classifiers):
+    """Return the section of few labels in Markdown."""
+    return [
+        "## Few labels",
+        "Mean accuracy (%) over draws and data sets on the default test splits, fitted on few random cases of each "
+        "class (all of a class that has fewer); lead over the better rival:",
+        to_markdown(few_labels_table(runs, classifiers), digits=2),
+    ]
+
+
+def multivariate_report(runs, classifiers):
+    """Return the section of multivariate data in Markdown."""
+    results = compared(runs, classifiers)
+    n_resamples = results.groupby("dataset")["resample"].nunique()
+    number = " to ".join(str(n) for n in sorted({n_resamples.min(), n_resamples.max()}))
+    first = compared(results[results["resample"] == 0], classifiers)
+    means = pd.DataFrame(
+        {
+            "all resamples": 100 * by_dataset(results, "accuracy")[classifiers].mean(),
+            "default split": 100 * by_dataset(first, "accuracy")[classifiers].mean(),
+        }
+    )
+    return [
+        "## Multivariate series",
+        f"Accuracy (%), mean of {number} resamples, the default split among them:",
+        to_markdown(accuracy_table(results, classifiers), digits=2),
+        to_markdown(means.T, digits=2),
+    ]
+
+
+def more_tables(folder, classifiers):
+    """Return the sections of few labels and of multivariate data in Markdown."""
+    few, multivariate = (
+        read_results(folder, classifiers, setting=setting) for setting in ("few_labels", "multivariate")
+    )
+    parts = few_labels_report(few, classifiers) + multivariate_report(multivariate, classifiers)
+    return "".join(f"\n{part}\n" for part in parts)
+
+
+def published_report(results, classifier, path):
+    """Return the comparison with published means in Markdown."""
+    table = compare_with_published(results, classifier, read_published(path))
+    return "\n\n".join(
+        [
+            f"{describe_resamples(results, classifier)}, against published means over resamples 0 to 29; means in %, p "
+            "of Wilcoxon's signed-rank test over data sets, not corrected:",
+            to_markdown(table) + "\n",
+        ]
+    )
+
+
+def resampled_report(runs, ours, rivals, path):
+    """Return ours against each rival that was run on more than one resample, and against published means, in Markdown.
+
+    Where a rival's own mean was published, it is set beside that of its runs, which shows whether the splits are the
+    same.
+    """
+    published, parts = read_published(path), []
+    spelling = {name.lower(): name for name in published}
+    for rival in rivals:
+        results = compared(runs[runs["classifier"].isin([ours, rival])], [ours, rival])
+        by_split = 100 * results.pivot_table(index="resample", columns="classifier", values="accuracy")
+        if len(by_split) < 2:
+            continue
+        difference = by_split[ours] - by_split[rival]
+        parts += [
+            f"### Beside {rival}",
+            f"{results['dataset'].nunique()} data sets, {len(by_split)} resamples, {by_split.index.min()} to "
+            f"{by_split.index.max()}; seconds are those of one resample of all sets. On a single resample the mean "
+            f"over the data sets differs by {difference.min():+.2f} to {difference.max():+.2f} points, with a standard "
+            f"deviation of {difference.std():.2f}.",
+            to_markdown(summarise(results, [ours, rival])),
+            to_markdown(compare_pairs(results, [ours, rival]).drop(columns="p (Holm)")),
+        ]
+        if rival.lower() in spelling:
+            own = compare_with_published(runs, rival, published[[spelling[rival.lower()]]]).iloc[0]
+            covered = describe_resamples(runs, rival).partition(": ")[2]
+            parts.append(
+                f"The runs of {rival} here, {covered}, have {own['ours']:.2f}; "
+                f"its published mean is {own['its mean']:.2f}."
+            )
+    means = (100 * our_means(runs, ours)["accuracy"]).rename(ours).to_frame()
+    parts += [
+        "### Beside published means",
+        published_report(runs, ours, path).rstrip(),
+        "Accuracy (%) by data set, with the four best published:",
+        to_markdown(means.join(100 * published[published.mean().nlargest(4).index]), digits=1),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def parse_arguments(arguments=None):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--setting", default="default", help="one table of runs; default: default")
+    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS)
+    parser.add_argument("--split", choices=["test", "train"], default="test", help="train: cross-validation")
+    parser.add_argument("--published", type=Path, metavar="FILE", help="csv: dataset and a column a classifier")
+    parser.add_argument("--aeon", type=Path, metavar="FOLDER", help="write the layout of aeon's result loaders there")
+    parser.add_argument("--tsml", type=Path, metavar="FOLDER", help="write tsml-eval's files there")
+    parser.add_argument("--predictions", type=Path, metavar="ARCHIVE", help="for --tsml; default: of the results")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Print the report, write layouts."""
+    options = parse_arguments(arguments)
+    runs = read_results(options.results, options.classifiers, options.split, options.setting)
+    print(make_report(compared(runs, options.classifiers), options.classifiers))
+    if options.published:
+        print(published_report(runs, options.classifiers[0], options.published))
+    first = runs[(runs["seed"] == 0) & (runs["split"] == "TEST")]
+    if options.aeon:
+        write_aeon_layout(first, options.aeon)
+    if options.tsml:
+        predictions = options.predictions or options.results / "predictions.npz"
+        write_tsml_layout(first, options.setting, predictions, options.tsml)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Everything that docs/ shows of the tables of results: which text stands where, which figure is which file.
+
+python -m benchmarks.reports.pages
+
+writes all of it; `benchmarks.reports.check` compares it with what is there. A text stands between the comments
+``<!-- name: begin -->`` and ``<!-- name: end -->`` of a page.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.paths import DOCS, RESULTS
+from benchmarks.reports import accuracy, reproduction
+from benchmarks.reports.figures import draw_accuracies, draw_training
+from benchmarks.reports.sizing import sizing_report
+from benchmarks.reports.sources import controls_table, ranking_table, sources_table
+from benchmarks.run.tables import read_table
+from v2s_sklearn.files.writing import write_atomically
+
+RIVALS = ["V2S", "MiniRocket", "MultiRocketHydra"]
+
+
+def make_texts(results=RESULTS):
+    """Return the texts: a dict of page, relative to docs/, and name to Markdown."""
+    runs = accuracy.read_results(results, accuracy.CLASSIFIERS)
+    calibrated = accuracy.compared(accuracy.read_results(results, accuracy.CALIBRATED), accuracy.CALIBRATED)
+    published = Path(results) / "published_resampled.csv"
+    ranking = read_table(results, "ranking")
+    texts = {
+        ("benchmark.md", "report"): accuracy.make_report(
+            accuracy.compared(runs, accuracy.CLASSIFIERS), accuracy.CLASSIFIERS
+        ),
+        ("benchmark.md", "resampled"): accuracy.resampled_report(runs, "V2S", accuracy.RESAMPLED, published),
+        ("benchmark.md", "calibration"): accuracy.calibration_report(calibrated, accuracy.CALIBRATED),
+        ("benchmark.md", "more"): accuracy.more_tables(results, RIVALS),
+        ("acoustic_models.md", "sources"): sources_table(read_table(results, "sources"), ranking),
+        ("speech.md", "controls"): controls_table(read_table(results, "controls")),
+        ("alignment.md", "ranking"): ranking_table(ranking),
+        ("cluster.md", "sizing"): sizing_report(results),
+    }
+    blocks, *_ = reproduction.make_blocks(results)
+    return texts | {("reproduction/index.md", name): text for name, text in blocks.items()}
+
+
+def draw_figures(folder, results=RESULTS):
+    """Draw the figures to their places below a folder such as docs/."""
+    folder = Path(folder)
+    (folder / "reproduction").mkdir(parents=True, exist_ok=True)
+    runs = accuracy.compared(accuracy.read_results(results, accuracy.CLASSIFIERS), accuracy.CLASSIFIERS)
+    accuracy.draw_critical_difference(runs, accuracy.CLASSIFIERS, folder / "critical_difference.svg")
+    _, table, traces = reproduction.make_blocks(results)
+    draw_accuracies(table, folder / "reproduction" / "accuracy.png")
+    draw_training(traces, folder / "reproduction" / "training.png")
+
+
+def _marks(name):
+    return f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+
+
+def read_block(path, name):
+    """Return what stands between the comments of a text in a page."""
+    begin, end = _marks(name)
+    return path.read_text().split(begin)[1].split(end)[0]
+
+
+def replace_block(path, name, text):
+    """Put a text between its comments in a page."""
+    begin, end = _marks(name)
+    before, rest = path.read_text().split(begin)
+    write_atomically(path, (before + begin + text + end + rest.split(end)[1]).encode())
+
+
+def main(arguments=None):
+    """Write texts and figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
+    options = parser.parse_args(arguments)
+    for (page, name), text in make_texts(options.results).items():
+        replace_block(options.docs / page, name, text)
+    draw_figures(options.docs, options.results)
+
+
+if __name__ == "__main__":
+    main()

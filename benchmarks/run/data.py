@@ -1,0 +1,31 @@
+"""Splits of data sets in aeon's layout, and parts of them."""
+
+from pathlib import Path
+
+import numpy as np
+from aeon.benchmarking.resampling import stratified_resample_data
+from aeon.datasets import load_classification
+
+
+def load_split(dataset, resample, data_dir):
+    """Return X_train, y_train, X_test, y_test: the default split for resample 0, else aeon's, seeded by the number."""
+    X_train, y_train = load_classification(dataset, split="train", extract_path=data_dir)
+    X_test, y_test = load_classification(dataset, split="test", extract_path=data_dir)
+    if resample == 0:
+        return X_train, y_train, X_test, y_test
+    X_train, y_train, X_test, y_test = stratified_resample_data(X_train, y_train, X_test, y_test, random_state=resample)
+    return X_train, y_train, X_test, y_test
+
+
+def draw_per_class(X, y, n_cases, seed):
+    """Return ``n_cases`` random cases of each class, all of a class that has fewer."""
+    random_state = np.random.RandomState(seed)
+    chosen = [random_state.permutation(np.flatnonzero(y == label))[:n_cases] for label in np.unique(y)]
+    chosen = np.sort(np.concatenate(chosen))
+    return (X[chosen] if isinstance(X, np.ndarray) else [X[i] for i in chosen]), y[chosen]
+
+
+def find_datasets(data_dir):
+    """Return the names of the data sets in a folder of aeon's layout, sorted by the size of their files."""
+    paths = Path(data_dir).glob("*/*_TRAIN.ts")
+    return [path.parent.name for path in sorted(paths, key=lambda path: path.stat().st_size)]

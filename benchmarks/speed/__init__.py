@@ -1,0 +1,1 @@
+"""Time, as ratios measured in one run."""

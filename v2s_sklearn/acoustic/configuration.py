@@ -54,7 +54,7 @@ SIZES = sequence(SIZE, 1, MAX_LAYERS)
 SAMPLES, SAMPLE_RATE = integer(1, MAX_SAMPLES), integer(1000, 384_000)
 FOURIER_LENGTH, MEL_BANDS = integer(2, 2**15), integer(1, 1024)
 
-# By the name of the argument; it means the same in all architectures, but for those below.
+# Need and check of each argument by its name, which means the same in all architectures but those below.
 PARAMETERS = {
     "source_labels": sequence(("a text", lambda value: isinstance(value, str)), 1, MAX_WIDTH),
     "sample_rate": SAMPLE_RATE,

@@ -32,7 +32,7 @@ from v2s_sklearn.runtime.portable_modules import module_tree, to_tensor
 
 KEY = "v2s_sklearn tree"
 MAX_HEADER_BYTES = 2**26
-# Of an array that the JSON describes in fewer.
+# An array that the JSON describes in few characters has at most so many bytes.
 MAX_DESCRIBED_BYTES = 2**28
 
 

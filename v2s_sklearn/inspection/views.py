@@ -16,7 +16,7 @@ from v2s_sklearn.mapping.embeddings import STANDARDISED_LIMIT
 from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.views import ContourView, PlaybackView
 
-# Of more classes or words, those that the view says most about.
+# So many classes or words are shown, those with the largest values.
 N_BARS = 8
 KINDS = {
     PlaybackView: ("series", "differences", "running sum", "log spectrum"),

@@ -25,7 +25,7 @@ from v2s_sklearn.pretrain.contours import (
 N_CLASSES, N_PER_CLASS = 4, 8
 N_CASES = N_CLASSES * N_PER_CLASS
 SHOTS = (1, 2, 3, 5)
-# Of all episodes, one after another the cases of each class.
+# Labels of the cases of an episode, class by class; the same in all episodes.
 LABELS = torch.arange(N_CLASSES).repeat_interleave(N_PER_CLASS)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
-# Of the filters on one channel, and on several; chosen on training splits, see benchmarks/NOTES.md.
+# Number of mixtures for one channel, and for several; chosen on training splits, see benchmarks/NOTES.md.
 N_MIXTURES = (64, 128)
 # So many values are computed at a time: what fits into a processor's cache.
 BLOCK_VALUES = 2**18

@@ -16,7 +16,7 @@ MAX_WINDOW = 2**20  # samples; Whisper's are 480,000
 # Weights and buffers that a network may have beyond those in its files.
 SPARE_VALUES = 2**22
 
-# By name, wherever they stand; of other names no integer is greater than `MAX_INTEGER`.
+# Need and check of values by their name, wherever they stand; integers of other names are at most `MAX_INTEGER`.
 PARAMETERS = {
     "chunk_length": integer(1, 60),
     "feature_size": MEL_BANDS,

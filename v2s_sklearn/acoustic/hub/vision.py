@@ -21,7 +21,7 @@ from v2s_sklearn.acoustic.pooling import bands_as_channels
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, MissingDependencyError, WeightsError
 from v2s_sklearn.files.checksums import sha256_of
 
-# Of the images that torchvision's networks were trained on, red, green, blue.
+# Mean and deviation of the images that torchvision's networks were trained on: red, green, blue.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -53,7 +53,7 @@ class Family:
 # The auxiliary classifiers serve training only; the weights expect colours scaled to [-1, 1], which the network does.
 INCEPTION = {"aux_logits": False, "transform_input": True, "init_weights": False}
 
-# By the name of the class in torchvision.models.
+# The families by the name of the class in torchvision.models.
 FAMILIES = {
     "AlexNet": Family(("alexnet",), None, "classifier.5"),
     "VGG": Family(("vgg",), None, "classifier.4"),

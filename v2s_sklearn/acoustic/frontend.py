@@ -76,8 +76,8 @@ class LogMel(nn.Module):
     log_offset : float, default=300
         Added to the band energies, on the scale of 16-bit samples, before the logarithm.
     mean, std : float
-        The logarithms are standardised by these; the defaults are the moments over training clips of Speech Commands (of
-        6,000 drawn clips 14.4 and 5.2), and all packaged sources were trained with them.
+        The logarithms are standardised by these; the defaults are the moments over training clips of Speech Commands
+        (of 6,000 drawn ones 14.4 and 5.2), and all packaged sources were trained with them.
     """
 
     def __init__(

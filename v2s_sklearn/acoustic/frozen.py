@@ -90,7 +90,7 @@ class FrozenNetwork(nn.Module):
         # The tensors and how often each was written to: a twin of other weights is not used.
         state = [(id(tensor), tensor._version) for tensor in tensors]
         if self._folded is None or self._folded[0] != state:
-            # The tensors are kept, so that no other one is given their ids; a tuple, so that the twin becomes no submodule.
+            # The tensors are kept, so that no other one is given their ids. In a tuple the twin becomes no submodule.
             self._folded = (state, tensors, fold(self))
         return self._folded[2]
 

@@ -4,11 +4,21 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from v2s_sklearn.errors import InvalidParameterError, naming
+from v2s_sklearn.series.containers import as_numpy
+
+
+def untensored(values, name):
+    """Return labels or weights as they are, but a torch tensor as an array.
+
+    scikit-learn leaves tensors what they are where it dispatches to other libraries' arrays.
+    """
+    return as_numpy(values, name, TypeError) if isinstance(values, torch.Tensor) else values
 
 
 def check_labels(y):
@@ -22,6 +32,7 @@ def check_labels(y):
     with naming("y"):
         if isinstance(y, pd.DataFrame):
             y = y.to_numpy()
+        y = untensored(y, "y")
         y = column_or_1d(y, warn=True)
         missing = pd.isna(y)
         if missing.any():

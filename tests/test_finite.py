@@ -200,4 +200,4 @@ def test_scaling_keeps_every_digit_in_other_units_of_two(exponent, seed):
     X = walks(5, 6, n_channels=2, seed=seed)
     unit = 2.0 ** np.floor(exponent / np.log10(2))
     plain, other = SeriesScaler().fit_transform(X), SeriesScaler().fit_transform(X * unit)
-    np.testing.assert_array_equal(plain["series"], other["series"])
+    np.testing.assert_array_equal(plain.series, other.series)

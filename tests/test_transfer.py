@@ -247,10 +247,11 @@ def test_multivariate(tiny):
     X, y = load_basic_motions(split="train")
     tiny.set_params(n_replicates=1).fit(X, y)
     assert tiny.series_mean_.shape == (6,)
-    assert tiny.n_features_in_ == 600
-    data = {name: torch.from_numpy(values) for name, values in tiny.scaler_.transform(X[:2]).items()}
-    waveform = tiny.net_.module_.padding(**data)[:, 0]
-    np.testing.assert_allclose(waveform[:, :600], 0.1 * data["series"].flatten(1), rtol=1e-6)  # one after another
+    assert not hasattr(tiny, "n_features_in_")  # of tables only
+    batch = tiny.scaler_.transform(X[:2])
+    series, lengths = torch.from_numpy(batch.series), torch.from_numpy(batch.lengths)
+    waveform = tiny.net_.module_.padding(series, lengths)[:, 0]
+    np.testing.assert_allclose(waveform[:, :600], 0.1 * series.flatten(1), rtol=1e-6)  # one after another
     assert not waveform[:, 600:].any()
     assert tiny.predict_proba(X).shape == (40, 4)
 

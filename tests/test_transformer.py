@@ -41,7 +41,7 @@ def test_the_network_hears_decorrelated_channels():
     X, _ = load_basic_motions(split="train")
     features = V2SFeatures("tiny").fit(X)
     channels = (X - features.series_mean_[:, None]) / features.series_scale_[:, None]
-    heard = features.scaler_.transform(X)["series"]
+    heard = features.scaler_.transform(X).series
     np.testing.assert_allclose(heard, np.matmul(features.channel_mixture_, channels), atol=1e-5)
     largest = [np.abs(np.corrcoef(np.hstack(list(series))) - np.eye(6)).max() for series in (X, heard)]
     assert largest[1] < largest[0] / 2

@@ -126,7 +126,9 @@ def test_a_channel_without_any_value_is_its_training_mean(estimator, tmp_path):
     filled = np.where(np.isnan(broken), estimator.scaler_.training_mean_[:, None], broken)
     np.testing.assert_array_equal(estimator.predict_proba(broken), estimator.predict_proba(filled))
     estimator.save(tmp_path / "x")
-    np.testing.assert_array_equal(v2s_sklearn.load(tmp_path / "x").predict_proba(broken), estimator.predict_proba(X * 0 + filled))
+    np.testing.assert_array_equal(
+        v2s_sklearn.load(tmp_path / "x").predict_proba(broken), estimator.predict_proba(X * 0 + filled)
+    )
     nothing = estimator.predict_proba(np.full((1, *X.shape[1:]), nan))
     np.testing.assert_array_equal(
         nothing, estimator.predict_proba(np.tile(estimator.scaler_.training_mean_[:, None], (1, 1, X.shape[2])))

@@ -127,6 +127,74 @@ def test_lengths_may_differ_between_fit_and_predict(container):
         np.testing.assert_array_equal(clf.predict_proba(make(other)), clf.predict_proba(list(other)))
 
 
+def test_tensors_without_values_at_hand_are_named():
+    with pytest.raises(InvalidSeriesError, match="X is a tensor on the meta device, which holds no values"):
+        convert(torch.ones(3, 1, 4, device="meta"))
+    with pytest.raises(InvalidSeriesError, match=r"X is a tensor of layout torch.sparse_coo. Give tensor.to_dense\(\)"):
+        convert(torch.ones(3, 1, 4).to_sparse())
+    with pytest.raises(InvalidSeriesError, match="Series 1 of X is a tensor on the meta device"):
+        convert([torch.ones(1, 4), torch.ones(1, 4, device="meta")])
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_parts_of_a_nested_tensor_are_cases(layout):
+    nested = torch.nested.nested_tensor([torch.arange(3.0), torch.arange(5.0)], layout=layout)
+    for found, n_points in zip(convert(nested), (3, 5), strict=True):
+        np.testing.assert_array_equal(found, np.arange(n_points)[None])
+
+
+# Which axis is time
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"), [((24, 60, 1), "60 channels with 1 time points"), ((5, 45, 4), "45 channels with 4 time points")]
+)
+def test_axes_that_may_be_the_other_way_round_are_a_warning(shape, form):
+    X, y = np.random.default_rng(0).normal(size=shape), np.arange(len(np.zeros(shape))) % 2
+    for make in (np.array, list, lambda X: [case[:, : 1 + i % X.shape[2]] for i, case in enumerate(X)]):
+        with pytest.warns(UserWarning, match=rf"X was read as {shape[0]} cases of {form} each.*transpose"):
+            V2SClassifier("tiny", random_state=0).fit(make(X), y)
+
+
+def test_axes_of_real_sets_are_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shape in ((2, 1345, 270), (2, 963, 144), (2, 200, 22), (3, 1, 1), (40, 6, 100)):
+            convert(np.zeros(shape))
+        convert(np.zeros((5, 400)))  # a table
+        names = [f"sensor {number}" for number in range(30)]
+        convert(long_frame([np.ones((30, 2))] * 3, names=names))  # columns are channels
+
+
+INDICES = {
+    "dates": pd.date_range("2020", periods=5),
+    "periods": pd.period_range("2020", periods=5, freq="M"),
+    "durations": pd.timedelta_range("0s", periods=5, freq="1s"),
+    "dates as objects": pd.Index(pd.date_range("2020", periods=5).date),
+}
+
+
+@pytest.mark.parametrize("times", INDICES.values(), ids=INDICES)
+def test_the_index_of_a_frame_says_which_axis_is_time(times):
+    cases = [np.random.default_rng(seed).normal(size=(2, 5)) for seed in range(3)]
+    by_row = [pd.DataFrame(case.T, index=times, columns=["speed", "angle"]) for case in cases]
+    for X in (
+        by_row,
+        [frame.T for frame in by_row],
+        [frame.sample(frac=1, random_state=0) for frame in by_row],
+        pd.Series(by_row, dtype=object),
+    ):
+        np.testing.assert_array_equal(convert(X), cases)
+    np.testing.assert_array_equal(convert([frame["speed"].iloc[::-1] for frame in by_row])[:, 0], np.stack(cases)[:, 0])
+    clf = V2SClassifier("tiny", random_state=0).fit(cases, [0, 1, 0])
+    np.testing.assert_array_equal(clf.predict_proba(by_row), clf.predict_proba(cases))
+    square = pd.DataFrame(np.ones((5, 5)), index=times, columns=times)
+    with pytest.raises(InvalidSeriesError, match="Series 0 of X is a frame with times in its index and in its columns"):
+        convert([square])
+    with pytest.raises(InvalidSeriesError, match="Series 0 of X has a time point twice"):
+        convert([pd.concat([by_row[0], by_row[0]])])
+
+
 # Values
 
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from test_frames import convert, long_frame
 
 from v2s_sklearn import V2SClassifier

@@ -206,7 +206,7 @@ def test_times_that_are_not_equally_spaced_are_a_warning(times):
 
 @pytest.mark.parametrize(
     "times",
-    [[10, 20, 30, 40], [0, 0.34, 0.66, 1], pd.date_range("2020", periods=4, freq="ME"),
+    [[10, 20, 30, 40], [0, 0.34, 0.66, 1], pd.date_range("2020", periods=4, freq="MS"),
      [*"abcd"], ["2020-01", "2020-02", "2020-03", "2020-04"]],
     ids=repr,
 )  # fmt: skip

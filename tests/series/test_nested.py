@@ -45,7 +45,9 @@ def cells(cases):
 
 
 TABLES = {
-    "nested frame": lambda cases: pd.DataFrame({n: [pd.Series(c) for c in column] for n, column in lists(cases).items()}),
+    "nested frame": lambda cases: pd.DataFrame(
+        {n: [pd.Series(c) for c in column] for n, column in lists(cases).items()}
+    ),
     "frame of arrays": lambda cases: pd.DataFrame({n: [*map(np.array, column)] for n, column in lists(cases).items()}),
     "frame of lists": lambda cases: pd.DataFrame(lists(cases)),
     "array of arrays": cells,

@@ -147,8 +147,8 @@ def _read_text(labels, name):
 
 def _read_numbers(labels):
     """Read numbers between words that all labels share; a sign counts where no word stands before it."""
-    found = [NUMBER.fullmatch(label.strip()) for label in labels]
-    if all(found):
+    found = [match for label in labels if (match := NUMBER.fullmatch(label.strip()))]
+    if len(found) == len(labels):
         words = {(match[1], match[3]) for match in found}
         if len(words) == 1 and not (found[0][1] and any(match[2][0] in "+-" for match in found)):
             numbers = [float(match[2]) if "." in match[2] else int(match[2]) for match in found]
@@ -162,8 +162,8 @@ def _read_numbers(labels):
 
 def _read_dates(labels):
     """Read dates of ISO 8601, all with a time zone or none."""
-    found = [ISO_DATE.fullmatch(label) for label in labels]
-    if not all(found) or len({match["zone"] is None for match in found}) > 1:
+    found = [match for label in labels if (match := ISO_DATE.fullmatch(label))]
+    if len(found) < len(labels) or len({match["zone"] is None for match in found}) > 1:
         return None
     try:
         dates = pd.DatetimeIndex(pd.to_datetime(labels, format="ISO8601", utc=True))

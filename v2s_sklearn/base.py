@@ -4,7 +4,7 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -17,23 +17,19 @@ from aeon.base import BaseCollectionEstimator
 from aeon.classification import BaseClassifier
 from aeon.transformations.collection import BaseCollectionTransformer
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
     _check_sample_weight,
 )
 
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError, SavedFileError, naming
+from v2s_sklearn.errors import InvalidSeriesError, SavedFileError, naming
 from v2s_sklearn.files.trees import write_tree
 from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.runtime.compatibility import timed
@@ -41,12 +37,12 @@ from v2s_sklearn.runtime.devices import device_or_cpu
 from v2s_sklearn.runtime.portable_modules import PACKAGE
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
-from v2s_sklearn.series.containers import as_float64, check_cases, check_size, convert_list, is_list, warn_of_axes
-from v2s_sklearn.series.frames import align, case_ids, check_columns, convert_long_frame, is_long_frame
+from v2s_sklearn.series.containers import check_size
+from v2s_sklearn.series.frames import align, case_ids, is_long_frame
 from v2s_sklearn.series.gaps import fill_absent, fill_gaps, fill_training_gaps
 from v2s_sklearn.series.labels import check_labels, class_weights, untensored
 from v2s_sklearn.series.moments import merge_copies, normalise_weights
-from v2s_sklearn.series.nested import as_plain, convert_nested, nested_columns
+from v2s_sklearn.series.reading import read_collection
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS
 
@@ -215,7 +211,9 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     def _preprocess_collection(self, X, store_metadata=True):
         """Check X as both libraries want, convert it and fill its gaps; ``store_metadata`` is True in fit only."""
-        X = self._convert_containers(X, store_metadata)
+        X, channels = read_collection(X, self, self._channels, reset=store_metadata)
+        if store_metadata:
+            self._channels = channels
         missing, standardize = False, self.standardize
         if store_metadata:
             X, missing = fill_training_gaps(X)
@@ -234,56 +232,6 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         if not self.metadata_["unequal_length"]:
             return self.metadata_["n_timepoints"]
         return sys.maxsize if self.metadata_["missing_values"] else 0
-
-    def _convert_containers(self, X, reset):
-        """Return series of any container, float64, as an array (N, C, T) or a list of arrays (C, T_i)."""
-        X = as_plain(X)
-        channels = None if reset else self._channels
-        if is_long_frame(X):
-            X, channels = convert_long_frame(X, channels)
-        elif (columns := nested_columns(X)) is not None:
-            named = not isinstance(X, np.ndarray)
-            names = list(columns) if channels is None or not named else channels
-            check_columns(list(columns), names)
-            X = convert_list(convert_nested({name: columns[name] for name in names}))
-            channels = names if named else None
-        else:
-            X = convert_list(X) if is_list(X) else self._check_array(X, reset)
-            if reset:
-                warn_of_axes(X)
-        if reset:
-            self._channels = channels
-        return X
-
-    def _check_array(self, X, reset):
-        """Check an array or a table with a row a case; return it as a float64 array (N, C, T)."""
-        sparse = issparse(X)  # some of those are dicts
-        if X is None or np.isscalar(X) or (not sparse and isinstance(X, Mapping | Set | Iterator)):
-            raise InvalidSeriesTypeError(
-                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
-                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, "
-                "n_timepoints_i)."
-            )
-        with naming("X"):
-            _check_feature_names(self, X, reset=reset)
-            if not sparse:
-                X = check_cases(as_float64(X, "X"))
-            X = check_array(X, dtype="numeric", allow_nd=True, ensure_all_finite=False, estimator=self, input_name="X")
-            if X.size == 0:
-                raise InvalidSeriesError(f"Found array X with no values: shape {X.shape}, a minimum of 1 is required.")
-            if X.ndim == 2:
-                self._check_columns_of_table(X, reset)
-        return X.reshape(len(X), -1, X.shape[-1])
-
-    def _check_columns_of_table(self, X, reset):
-        """Check the number of columns (N, T) against fit; series in 3D arrays and lists may have another length."""
-        _check_n_features(self, X, reset=reset)
-        expected = None if reset or hasattr(self, "n_features_in_") else self.metadata_["n_timepoints"]
-        if expected is not None and X.shape[1] != expected:
-            raise InvalidSeriesError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {expected} features as input, as "
-                "many as the series of fit have time points. Give series of another length as a 3D array or a list."
-            )
 
     def _check_X(self, X):
         """Describe converted series; all that aeon checks has been checked."""
@@ -338,7 +286,9 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ----------
         X : array-like of shape (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints), or list
             Time series; a list holds one array (n_channels, n_timepoints_i) a case, lengths may differ. Any collection
-            of aeon is accepted. Cases of a frame with a two-level index have the order in which they first appear.
+            of aeon is accepted, and tables whose cells are series. Cases of a frame with a two-level index have the
+            order in which they first appear. NaN is a missing value, which is filled; behind a series it means that
+            this ends there, if no other values are missing.
         y : array-like of shape (n_cases,)
             Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
             weights are.
@@ -353,6 +303,16 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ------
         ValueError
             If X or y cannot be used; the message says what was given and what is needed.
+
+        Warns
+        -----
+        UserWarning
+            If X may have been read otherwise than it was meant: axes, times that are not equally spaced, the order of
+            labels without an index.
+
+        Notes
+        -----
+        What was fitted before answers, in other threads, too, until all is fitted, and after an error or an interrupt.
         """
         with self._fitting() as twin:
             twin._fit_all(X, y, sample_weight)
@@ -490,7 +450,7 @@ class BaseV2STransformer(BaseV2S, _Transformer, BaseCollectionTransformer):
     _tags = {"output_data_type": "Tabular"}
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Fit the transformer; y is ignored."""
+        """Fit the transformer; y is ignored. What was fitted before answers until all is fitted, and after an error."""
         with self._fitting() as twin:
             super(BaseV2STransformer, twin).fit(X)
         return self

@@ -5,7 +5,7 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 
 import difflib
 import warnings
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,15 +132,7 @@ def align(values, X, name="y"):
     return values
 
 
-@overload
-def from_long_frame(X: pd.DataFrame | pd.Series, y: None = None) -> Any: ...
-
-
-@overload
-def from_long_frame(X: pd.DataFrame | pd.Series, y: Any) -> tuple[Any, np.ndarray]: ...
-
-
-def from_long_frame(X, y=None):
+def from_long_frame(X: pd.DataFrame | pd.Series, y: Any = None) -> Any:
     """Return the series of a frame with a two-level index as a collection with one entry a case.
 
     So what counts rows, such as ``cross_val_score``, ``GridSearchCV`` or ``train_test_split``, counts cases.

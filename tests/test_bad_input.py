@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 
 from v2s_sklearn import V2SClassifier
@@ -15,19 +17,25 @@ def test_bad_series(gunpoint):
     X, y = gunpoint[:2]
     clf = V2SClassifier("tiny")
     broken = X.copy()
-    broken[3, 0, 7] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        clf.fit(broken, y)
-    with pytest.raises(ValueError, match="Series 3 of X contains NaN or infinity. Fill or interpolate"):
-        clf.fit(list(broken), y)
+    broken[3, 0, 7] = np.inf
+    for form in (broken, list(broken), broken[:, 0]):
+        with pytest.raises(ValueError, match="Series 3 of X contains infinity. Find out where it comes from"):
+            clf.fit(form, y)
     with pytest.raises(ValueError, match=r"Series 1 of X has shape \(1, 0\)"):
         clf.fit([np.zeros((1, 5)), np.zeros((1, 0))], [0, 1])
     with pytest.raises(ValueError, match="must have 2 or 3 dimensions, got 4"):
         clf.fit(X[None], y)
     with pytest.raises(ValueError, match="NoneType.*n_cases, n_channels, n_timepoints"):
         clf.fit(None, y)
-    with pytest.raises(ValueError, match="1D array"):
-        clf.fit(X[0, 0], y)
+    for one in (X[0, 0], X[0, 0].tolist(), pd.Series(X[0, 0]), torch.tensor(X[0, 0])):
+        with pytest.raises(
+            ValueError, match=r"X has shape \(150,\), that of one series.*given as x\[None\] or \[x\]"
+        ) as error:
+            clf.fit(one, y)
+        assert len(str(error.value)) < 400  # the values are not printed
+    for nothing in ([], (), np.zeros(0)):
+        with pytest.raises(ValueError, match="X is empty: it holds no series"):
+            clf.fit(nothing, [])
     with pytest.raises(ValueError, match="50.*49|49.*50"):
         clf.fit(X, y[1:])
     with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
@@ -39,8 +47,10 @@ def test_bad_series(gunpoint):
     clf.fit(X, y)
     with pytest.raises(ValueError, match="3 channels, but V2SClassifier was fitted with 1"):
         clf.predict([np.zeros((3, 10))])
-    with pytest.raises(ValueError, match="expecting 150 features"):
+    with pytest.raises(ValueError, match="expecting 150 features.*as a 3D array or a list"):
         clf.predict(X[:, 0, :100])
+    with pytest.raises(ValueError, match="expecting 150 features"):
+        V2SClassifier("tiny").fit(X[:, 0], y).predict(X[:, 0, :100])
     assert clf.predict(X[:, :, :100]).shape == (50,)
 
 
@@ -77,6 +87,29 @@ def test_more_classes_than_source_labels(gunpoint):
         V2SClassifier.icml2021(acoustic_model="tiny").fit(X, np.arange(26) // 2)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "labels", "message"),
+    [
+        ({"mapping": "frequency"}, np.arange(26) // 2, "12 source and 13 target classes"),
+        ({"mapping": "random"}, np.arange(26) // 2, "12 source and 13 target classes"),
+        ({"callbacks": [3]}, np.arange(26) % 2, "callbacks must be a list"),
+        (
+            {"early_stopping": True, "max_epochs": 1, "validation_fraction": 0.01},
+            np.arange(26) % 2,
+            "validation_fraction",
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_be_checked_is_checked_before_anything_is_embedded(parameters, labels, message, gunpoint, monkeypatch):
+    def embedded(*args, **kwargs):
+        raise AssertionError("series were scaled or embedded")
+
+    monkeypatch.setattr("v2s_sklearn.classifier.reprogram", embedded)
+    with pytest.raises(ValueError, match=message):
+        V2SClassifier(**({"acoustic_model": "tiny"} | parameters)).fit(gunpoint[0][:26], labels)
+
+
 def test_bad_weights(gunpoint):
     X, y = gunpoint[:2]
     with pytest.raises(ValueError, match="sample_weight"):
@@ -96,6 +129,6 @@ def test_one_class_is_checked_and_answered_as_others_are(gunpoint):
     clf = V2SClassifier("tiny", random_state=0).fit(X, y)
     assert set(clf.predict(X)) == {"only"}
     np.testing.assert_array_equal(clf.predict_proba(X), np.ones((6, 1)))
-    with pytest.raises(ValueError, match="X contains NaN"):
-        clf.predict(np.full_like(X, np.nan))
+    with pytest.raises(ValueError, match="Series 0 of X contains infinity"):
+        clf.predict(np.full_like(X, np.inf))
     assert set(V2SClassifier("tiny", random_state=0).fit_predict(X, y)) == {"only"}

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import pickle
 import threading
 import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 from conftest import MODES
 from joblib import Parallel, delayed
@@ -216,19 +218,21 @@ class Interrupt(Callback):
 
 
 @pytest.mark.parametrize("mode", ["trained", "paper", "transfer"])
-def test_an_interrupt_ends_fit_and_leaves_the_estimator_unfitted(mode, expected):
+def test_an_interrupt_ends_fit_and_leaves_what_was_fitted_before(mode, expected):
     X, y = data()
-    clf = ESTIMATORS[mode].__sklearn_clone__()
-    for interrupted in (clf, clf.fit(X, y)):  # one that was fitted before is not half of each
-        interrupted.set_params(callbacks=[Interrupt()])
-        with pytest.raises(KeyboardInterrupt):
-            interrupted.fit(X, y)
-        interrupted.set_params(callbacks=None)
+    clf = ESTIMATORS[mode].__sklearn_clone__().set_params(callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    for unfitted in (check_is_fitted, lambda clf: clf.predict(X)):
         with pytest.raises(NotFittedError):
-            interrupted.predict(X)
-        with pytest.raises(NotFittedError):
-            check_is_fitted(interrupted)
-    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), expected[mode])
+            unfitted(clf)
+    clf.set_params(callbacks=None).fit(X, y)
+    state = clf.__dict__.copy()
+    clf.set_params(callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X[::-1], y)
+    assert clf.__dict__ == state | {"callbacks": clf.callbacks}
+    np.testing.assert_array_equal(clf.predict_proba(X), expected[mode])
 
 
 def test_an_interrupt_ends_searches():
@@ -240,12 +244,76 @@ def test_an_interrupt_ends_searches():
         cross_val_score(clf, X, y, cv=2)
 
 
-def test_an_error_leaves_the_transformer_unfitted(monkeypatch):
-    features = V2SFeatures("tiny").fit(data()[0])
+def test_a_refit_that_fails_leaves_what_was_fitted_before():
+    X, y = data()
+    for estimator in (
+        V2SFeatures("tiny"),
+        V2SClassifier("tiny", random_state=0),
+        TransferClassifier("tiny", max_epochs=1),
+    ):
+        answer = "transform" if isinstance(estimator, V2SFeatures) else "predict_proba"
+        with pytest.raises(ValueError):
+            estimator.fit(np.full((3, 4), np.inf), y[:3])
+        with pytest.raises(NotFittedError):
+            getattr(estimator, answer)(X)
+        before = getattr(estimator.fit(X, y), answer)(X)
+        # What a fit is given is wrong, or what it is to do; other parameters are for the next fit.
+        for parameters, series in (
+            ({}, np.full((3, 4), np.inf)),
+            ({"acoustic_model": "none"}, X),
+            ({"standardize": False}, 1e12 * X),
+        ):
+            estimator.set_params(**parameters)
+            with pytest.raises(ValueError):
+                estimator.fit(series, y[: len(series)])
+            np.testing.assert_array_equal(getattr(estimator, answer)(X), before)
+            np.testing.assert_array_equal(getattr(pickle.loads(pickle.dumps(estimator)), answer)(X), before)
+
+
+class Counting(V2SClassifier):
+    """A subclass with attributes of its own."""
+
+    def _fit(self, X, y, sample_weight=None):
+        super()._fit(X, y, sample_weight)
+        self.n_cases_ = len(X)
+
+
+def test_subclasses_keep_what_they_fit():
+    X, y = data()
+    with sklearn.config_context(enable_metadata_routing=True):
+        clf = Counting("tiny", random_state=0).set_fit_request(sample_weight=True)
+    assert clf.fit(X, y) is clf
+    assert clf.n_cases_ == len(X) and clf.get_metadata_routing().fit.requests["sample_weight"]
     with pytest.raises(ValueError):
-        features.fit(np.full((3, 4), np.nan))
-    with pytest.raises(NotFittedError):
-        features.transform(data()[0])
+        clf.fit(X, y[1:])
+    assert clf.n_cases_ == len(X)
+    assert clf.fit(X[:6], y[:6]).n_cases_ == 6
+
+
+def test_predictions_in_other_threads_meet_one_model_or_the_other():
+    X, y = data()
+    other = X[:, :, :7]
+    clf = V2SClassifier("tiny", random_state=0).fit(X, y)
+    answers = [V2SClassifier("tiny", random_state=0).fit(part, y).predict_proba(X) for part in (X, other)]
+    found, errors, stop = [], [], threading.Event()
+
+    def predict():
+        while not stop.is_set():
+            try:
+                found.append(clf.predict_proba(X))
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=predict) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for part in (other, X) * 4:
+        clf.fit(part, y)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert found and all(any((one == answer).all() for answer in answers) for one in found)
 
 
 # Numbers that ask for much

@@ -9,6 +9,7 @@ import sklearn
 from aeon.classification.compose import ClassifierEnsemble
 from aeon.datasets import load_japanese_vowels
 from aeon.transformations.collection import Normalizer
+from mapie.classification import SplitConformalClassifier
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
@@ -151,3 +152,16 @@ def test_fit_predict_of_aeon(data):
     X, y = data[0][:20], data[1][:20]
     predicted = V2SClassifier("tiny").fit_predict(X, y, cv_size=2)
     assert predicted.shape == (20,)
+
+
+def test_conformal_sets_of_a_fitted_classifier(data):
+    X, y, X_test, y_test = data
+    for make in (np.asarray, list):
+        clf = V2SClassifier.fast(random_state=0).fit(make(X), y)
+        assert not hasattr(clf, "n_features_in_")  # MAPIE would compare it with the channels
+        conformal = SplitConformalClassifier(clf, confidence_level=0.9, prefit=True)
+        conformal.conformalize(make(X_test[:100]), y_test[:100])
+        labels, sets = conformal.predict_set(make(X_test[100:]))
+        np.testing.assert_array_equal(labels, clf.predict(X_test[100:]))
+        covered = sets[np.arange(100), np.searchsorted(clf.classes_, y_test[100:]), 0]
+        assert covered.mean() > 0.8 and sets.any(axis=(1, 2)).mean() > 0.8

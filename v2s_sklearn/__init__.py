@@ -5,6 +5,7 @@ from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_mo
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.persistence.loading import load
 from v2s_sklearn.persistence.onnx import to_onnx
+from v2s_sklearn.series.frames import from_long_frame
 from v2s_sklearn.transfer import TransferClassifier
 from v2s_sklearn.transformer import V2SFeatures
 
@@ -13,6 +14,7 @@ __all__ = [
     "V2SClassifier",
     "V2SFeatures",
     "__version__",
+    "from_long_frame",
     "list_acoustic_models",
     "load",
     "load_acoustic_model",

@@ -3,7 +3,8 @@
 Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+import sys
+from collections.abc import Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -16,23 +17,19 @@ from aeon.base import BaseCollectionEstimator
 from aeon.classification import BaseClassifier
 from aeon.transformations.collection import BaseCollectionTransformer
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
     _check_sample_weight,
 )
 
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError, SavedFileError
+from v2s_sklearn.errors import InvalidSeriesError, SavedFileError
 from v2s_sklearn.files.trees import write_tree
 from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.runtime.compatibility import timed
@@ -40,19 +37,12 @@ from v2s_sklearn.runtime.devices import device_or_cpu
 from v2s_sklearn.runtime.portable_modules import PACKAGE
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
-from v2s_sklearn.series.containers import (
-    align,
-    as_float64,
-    case_ids,
-    check_finite,
-    check_size,
-    convert_list,
-    convert_long_frame,
-    is_list,
-    is_long_frame,
-)
-from v2s_sklearn.series.labels import check_labels, class_weights, naming
+from v2s_sklearn.series.containers import check_size
+from v2s_sklearn.series.frames import align, case_ids, is_long_frame
+from v2s_sklearn.series.gaps import fill_absent, fill_gaps, fill_training_gaps
+from v2s_sklearn.series.labels import check_labels, class_weights, naming, untensored
 from v2s_sklearn.series.moments import merge_copies, normalise_weights
+from v2s_sklearn.series.reading import read_collection
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS
 
@@ -97,6 +87,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         "capability:multivariate": True,
         "capability:unequal_length": True,
         "capability:multithreading": True,
+        "capability:missing_values": True,
         "algorithm_type": "deeplearning",
     }
 
@@ -113,7 +104,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     acoustic_model_: Any
 
-    # Columns of the two-level frame that fit was given.
+    # Columns of the frame that fit was given, if they are its channels.
     _channels = None
 
     get_metadata_routing = BaseEstimator.get_metadata_routing
@@ -198,60 +189,49 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             self._move_to(device)
         return self._module(), device
 
+    def _twin(self, state):
+        """Return an estimator of the same class that has ``state`` as its attributes."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = state
+        return twin
+
     @contextmanager
-    def _unfitted_on_error(self):
-        """Leave the estimator unfitted where fit ends in an error, or is interrupted."""
-        try:
-            yield
-        except BaseException:
-            self.reset()
-            del self.metadata_
-            raise
+    def _fitting(self):
+        """Yield a twin to fit, whose state becomes that of this estimator in one step if all goes well.
+
+        Until then, and after an error or an interrupt, what was fitted before answers, in other threads, too.
+        """
+        twin = self._twin(dict(vars(self)))
+        yield twin
+        self.__dict__ = twin.__dict__
+
+    def _now(self):
+        """Return a twin with the present state, which a fit that ends in the meantime does not touch."""
+        return self._twin(self.__dict__)
 
     def _preprocess_collection(self, X, store_metadata=True):
-        """Check X as both libraries want and convert it; ``store_metadata`` is True in fit only."""
-        if is_long_frame(X):
-            channels = None if store_metadata else self._channels
-            X, channels = convert_long_frame(X, channels)
-            if store_metadata:
-                self._channels = channels
-        elif is_list(X):
-            X = convert_list(X)
+        """Check X as both libraries want, convert it and fill its gaps; ``store_metadata`` is True in fit only."""
+        X, channels = read_collection(X, self, self._channels, reset=store_metadata)
+        if store_metadata:
+            self._channels = channels
+        missing, standardize = False, self.standardize
+        if store_metadata:
+            X, missing = fill_training_gaps(X)
         else:
-            X = self._check_array(X, store_metadata)
-        if not self.standardize:
+            X = fill_absent(fill_gaps(X, self._least_points()), self.scaler_.training_mean_)
+            standardize = self.scaler_.standardize
+        if not standardize:
             check_size(X, LIMIT)
         X = super()._preprocess_collection(X, store_metadata=store_metadata)
-        if store_metadata and not self.metadata_["unequal_length"]:
-            self.n_features_in_ = self.metadata_["n_channels"] * self.metadata_["n_timepoints"]
+        if store_metadata:
+            self.metadata_["missing_values"] = missing
         return X
 
-    def _check_array(self, X, reset):
-        """Check an array or a table with a row a case; return it as a float64 array (N, C, T)."""
-        sparse = issparse(X)  # some of those are dicts
-        if X is None or np.isscalar(X) or (not sparse and isinstance(X, Mapping | Set | Iterator)):
-            raise InvalidSeriesTypeError(
-                f"X must be a collection of time series, got {type(X).__name__}. Expected 2D array (n_cases, "
-                "n_timepoints), 3D array (n_cases, n_channels, n_timepoints), or a list of arrays (n_channels, "
-                "n_timepoints_i)."
-            )
-        with naming("X"):
-            _check_feature_names(self, X, reset=reset)
-            if not sparse:
-                X = as_float64(X, "X")
-            X = check_array(X, dtype="numeric", allow_nd=True, ensure_all_finite=False, estimator=self, input_name="X")
-            if X.ndim > 3:
-                raise InvalidSeriesError(
-                    f"X must have 2 or 3 dimensions, got {X.ndim}: (n_cases, n_timepoints) or (n_cases, n_channels, "
-                    "n_timepoints)."
-                )
-            if X.size == 0:
-                raise InvalidSeriesError(f"Found array X with no values: shape {X.shape}, a minimum of 1 is required.")
-            check_finite(X, "X")
-            # Series given as a 3D array may have another length than in fit, as in aeon.
-            if reset or X.ndim == 2:
-                _check_n_features(self, X.reshape(len(X), -1), reset=reset)
-        return X.reshape(len(X), -1, X.shape[-1])
+    def _least_points(self):
+        """Return how long a series is at least that ends in NaN, see `v2s_sklearn.series.gaps.fill_gaps`."""
+        if not self.metadata_["unequal_length"]:
+            return self.metadata_["n_timepoints"]
+        return sys.maxsize if self.metadata_["missing_values"] else 0
 
     def _check_X(self, X):
         """Describe converted series; all that aeon checks has been checked."""
@@ -270,6 +250,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.two_d_array = True
+        tags.input_tags.allow_nan = True
         return tags
 
     @property
@@ -298,7 +279,6 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
     """scikit-learn's classifier contract on top of aeon's: labels, weights, score."""
 
     # aeon's fit has no sample_weight; the steps are the same.
-    @timed
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier.
 
@@ -306,7 +286,9 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ----------
         X : array-like of shape (n_cases, n_timepoints) or (n_cases, n_channels, n_timepoints), or list
             Time series; a list holds one array (n_channels, n_timepoints_i) a case, lengths may differ. Any collection
-            of aeon is accepted. Cases of a frame with a two-level index have the order in which they first appear.
+            of aeon is accepted, and tables whose cells are series. Cases of a frame with a two-level index have the
+            order in which they first appear. NaN is a missing value, which is filled; behind a series it means that
+            this ends there, if no other values are missing.
         y : array-like of shape (n_cases,)
             Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
             weights are.
@@ -321,15 +303,72 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         ------
         ValueError
             If X or y cannot be used; the message says what was given and what is needed.
+
+        Warns
+        -----
+        UserWarning
+            If X may have been read otherwise than it was meant: axes, times that are not equally spaced, the order of
+            labels without an index.
+
+        Notes
+        -----
+        What was fitted before answers, in other threads, too, until all is fitted, and after an error or an interrupt.
         """
-        with self._unfitted_on_error():
-            y, sample_weight = align(y, X), align(sample_weight, X)
-            X, y, *_ = self._fit_setup(X, y)
-            with naming("sample_weight"):
-                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-            self._fit(X, y, sample_weight)
-            self.is_fitted = True
+        with self._fitting() as twin:
+            twin._fit_all(X, y, sample_weight)
         return self
+
+    @timed
+    def _fit_all(self, X, y, sample_weight):
+        """Check all that was given and fit, in place."""
+        sample_weight = align(untensored(sample_weight, "sample_weight"), X, "sample_weight")
+        X, y, *_ = self._fit_setup(X, y)
+        with naming("sample_weight"):
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._fit(X, y, sample_weight)
+        self.is_fitted = True
+
+    # aeon's own, each on a state that no other thread exchanges meanwhile.
+    def fit_predict(self, X: ArrayLike, y: ArrayLike, **kwargs: Any) -> np.ndarray:
+        """Return labels by cross-validation on the training cases; see aeon's ``fit_predict``."""
+        with self._fitting() as twin:
+            found = super(BaseV2SClassifier, twin).fit_predict(X, y, **kwargs)
+        return found
+
+    def fit_predict_proba(self, X: ArrayLike, y: ArrayLike, **kwargs: Any) -> np.ndarray:
+        """Return probabilities by cross-validation on the training cases; see aeon's ``fit_predict_proba``."""
+        with self._fitting() as twin:
+            found = super(BaseV2SClassifier, twin).fit_predict_proba(X, y, **kwargs)
+        return found
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable label of each case.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_cases,)
+        """
+        return super(BaseV2SClassifier, self._now()).predict(X)
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class for each case.
+
+        Parameters
+        ----------
+        X : collection
+            As in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_cases, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return super(BaseV2SClassifier, self._now()).predict_proba(X)
 
     def _training_set(self, X, y, sample_weight):
         """Return the cases, each once, their labels as integers, and their weights times those of their classes.
@@ -364,7 +403,7 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
 
     def _fit_setup(self, X, y):
         """Check X and y; aeon before 1.4 adds whether there is one class, for which it would not ask us."""
-        X, y, *single_class = super()._fit_setup(X, y)
+        X, y, *single_class = super()._fit_setup(X, align(untensored(y, "y"), X))
         return X, y, *(False for _ in single_class)
 
     def _check_y(self, y, n_cases, update_classes=True, allow_single_class=True):
@@ -396,7 +435,8 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         -------
         float
         """
-        y, sample_weight = align(y, X), align(sample_weight, X)
+        y = align(untensored(y, "y"), X)
+        sample_weight = align(untensored(sample_weight, "sample_weight"), X, "sample_weight")
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
 
 
@@ -410,9 +450,10 @@ class BaseV2STransformer(BaseV2S, _Transformer, BaseCollectionTransformer):
     _tags = {"output_data_type": "Tabular"}
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Fit the transformer; y is ignored."""
-        with self._unfitted_on_error():
-            return super().fit(X)
+        """Fit the transformer; y is ignored. What was fitted before answers until all is fitted, and after an error."""
+        with self._fitting() as twin:
+            super(BaseV2STransformer, twin).fit(X)
+        return self
 
     # Defined here, not only in aeon, so that scikit-learn wraps them for set_output.
     def transform(self, X: ArrayLike, y: Any = None) -> Any:
@@ -429,10 +470,11 @@ class BaseV2STransformer(BaseV2S, _Transformer, BaseCollectionTransformer):
         -------
         ndarray of shape (n_cases, n_features_out)
         """
-        self._check_is_fitted()
-        series = self._preprocess_collection(X, store_metadata=False)
-        self._check_shape(series)
-        features = self._transform(series)
+        now = self._now()
+        now._check_is_fitted()
+        series = now._preprocess_collection(X, store_metadata=False)
+        now._check_shape(series)
+        features = now._transform(series)
         if is_long_frame(X) and _get_output_config("transform", self)["dense"] == "pandas":
             return pd.DataFrame(features, index=case_ids(X))  # scikit-learn would take the rows of X
         return features

@@ -13,10 +13,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
-from v2s_sklearn.mapping.mappings import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
+from v2s_sklearn.mapping.mappings import (
+    LinearMapping,
+    ManyToOneMapping,
+    frequency_mapping,
+    labels_per_class,
+    random_mapping,
+)
 from v2s_sklearn.network.inference import compute_source_probabilities, embeddings_of
 from v2s_sklearn.network.reprogrammed import reprogram
-from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, make_net, training_data
+from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, check_training, make_net, training_data
 from v2s_sklearn.runtime.devices import resolve_device
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
@@ -94,7 +100,8 @@ class V2SClassifier(BaseV2SClassifier):
         Labels.
     n_classes_ : int
     n_features_in_ : int
-        Values of a case, channels times time points; not set for series of unequal length.
+        Columns of a table (n_cases, n_timepoints); not set for series in other containers, which scikit-learn's tools
+        do not count.
     feature_names_in_ : ndarray of str
         Columns, if X had names.
     net_ : V2SNet
@@ -248,12 +255,16 @@ class V2SClassifier(BaseV2SClassifier):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
         self._validate_params()
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
+        check_training(self, labels)
         random_state = check_random_state(self.random_state)
         seed = int(random_state.randint(2**31 - 1))
         device = resolve_device(self.device)
 
         # Frozen source model f_S, or several.
         models = self._load_sources(device)
+        n_source = sum(model.n_classes for model in models)
+        if self.mapping != "ridge":
+            labels_per_class(n_source, self.n_classes_)
 
         # Input transformation H(x; theta): the views through which the sources hear a series.
         self.scaler_, batch, network = reprogram(
@@ -273,7 +284,6 @@ class V2SClassifier(BaseV2SClassifier):
 
         # Mapping h of source labels to target labels.
         mapping: LinearMapping | ManyToOneMapping
-        n_source = sum(model.n_classes for model in models)
         if self.mapping == "ridge":
             embeddings = embeddings_of(network, batch, device, self.n_jobs)
             mapping = LinearMapping(network.blocks(), self.n_classes_)

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
 from v2s_sklearn.network.fine_tuned import FineTunedModel
-from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, make_net, training_data
+from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, check_training, make_net, training_data
 from v2s_sklearn.runtime.devices import resolve_device
 from v2s_sklearn.runtime.settings import own_settings
 from v2s_sklearn.series.scaling import SeriesScaler
@@ -69,7 +69,8 @@ class TransferClassifier(BaseV2SClassifier):
         Labels.
     n_classes_ : int
     n_features_in_ : int
-        Values of a case, channels times time points; not set for series of unequal length.
+        Columns of a table (n_cases, n_timepoints); not set for series in other containers, which scikit-learn's tools
+        do not count.
     feature_names_in_ : ndarray of str
         Columns, if X had names.
     net_ : V2SNet
@@ -163,6 +164,7 @@ class TransferClassifier(BaseV2SClassifier):
     def _fit(self, X, y, sample_weight=None):
         self._validate_params()
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
+        check_training(self, labels)
         device = resolve_device(self.device)
         (model,) = self._load_sources(device)
         max_points = PadView.max_points(model, n_channels=X[0].shape[0])

@@ -29,7 +29,8 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
     Attributes
     ----------
     n_features_in_ : int
-        Values of a case, channels times time points; not set for series of unequal length.
+        Columns of a table (n_cases, n_timepoints); not set for series in other containers, which scikit-learn's tools
+        do not count.
     acoustic_model_ : AcousticModel, or tuple of them
         The frozen source.
     series_mean_, series_scale_ : ndarray of shape (n_channels,)

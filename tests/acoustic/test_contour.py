@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.networks.contour import ContourNet, GivenNorm, resample, z_normalise
+from v2s_sklearn.acoustic.networks.contour import ContourNet, GivenNorm, changes_of, resample, z_normalise
 
 SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
 
@@ -80,6 +80,15 @@ def test_constant_and_single_series_stay_finite(net, n):
     assert net.pool(net.stages(random_series(4, 20), statistics)).isfinite().all()
     statistics = net.fit_statistics(random_series(n, 20))
     assert net.pool(net.stages(constant, statistics)).isfinite().all()
+
+
+def test_changes_that_are_rounding_are_none():
+    steady = torch.full((1, 128), 0.3)
+    rounded = steady.clone()
+    rounded[:, ::3] = torch.nextafter(rounded[:, ::3], torch.ones(1))
+    assert (changes_of(torch.cat([steady, rounded, 1e6 * rounded])) == 0).all()
+    slow = 0.3 + 1e-4 * torch.linspace(0, 1, 128).square().unsqueeze(0)
+    assert (changes_of(slow).square().mean(1) - 1).abs() < 1e-3
 
 
 def test_nothing_of_the_network_changes(net):

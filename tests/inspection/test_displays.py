@@ -77,8 +77,8 @@ def test_a_case_that_does_not_fit(display, default, gunpoint):
         draw(display, default, gunpoint[0][:2])
     with pytest.raises(InvalidSeriesError, match="has 2 channels"):
         draw(display, default, np.zeros((2, 150)))
-    with pytest.raises(ValueError, match="NaN"):
-        draw(display, default, np.full(150, np.nan))
+    with pytest.raises(ValueError, match="infinity"):
+        draw(display, default, np.full(150, np.inf))
 
 
 @pytest.mark.parametrize("display", OF_A_SERIES)

@@ -8,24 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_frames import convert, long_frame
 
-from v2s_sklearn import V2SClassifier, V2SFeatures
+from v2s_sklearn import V2SClassifier
 from v2s_sklearn.errors import InvalidSeriesError
 from v2s_sklearn.series.moments import merge_copies, normalise_weights, power_of_two, shorten
 
 DTYPES = (np.float64, np.float32, np.float16, np.int8, np.int64, np.uint16, bool)
-
-
-def convert(X):
-    """Return what an estimator's fit sees of X."""
-    return V2SFeatures("tiny").reset()._preprocess_collection(X)
-
-
-def long_frame(cases, ids=None, names=None):
-    """Return series (C, T_i) as a frame with an index of two levels."""
-    ids = range(len(cases)) if ids is None else ids
-    index = [(one, time) for one, case in zip(ids, cases, strict=True) for time in range(case.shape[1])]
-    return pd.DataFrame(np.hstack(cases).T, index=pd.MultiIndex.from_tuples(index), columns=names)
 
 
 def as_objects(cases):
@@ -80,6 +69,7 @@ def test_every_container_holds_the_same_series(data):
     for name, make in containers.items():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="X was read as")  # many channels of one point
             found = convert(make(cases))
         assert len(found) == len(cases), name
         for case, expected in zip(found, cases, strict=True):
@@ -87,7 +77,7 @@ def test_every_container_holds_the_same_series(data):
             np.testing.assert_array_equal(case, expected.astype(np.float64), name)
 
 
-NO_NUMBERS = [np.nan, np.inf, None, "a", "1", 1j, 10**400, pd.NaT, pd.NA, {}, [1], np.datetime64("2020")]
+NO_NUMBERS = [np.inf, -np.inf, "a", "1", 1j, 10**400, {}, [1], np.datetime64("2020"), pd.Timestamp("2020")]
 
 
 @pytest.mark.parametrize("wrong", NO_NUMBERS, ids=repr)
@@ -113,14 +103,6 @@ def test_dtypes_that_are_no_numbers(dtype):
         convert(list(X))
 
 
-def test_masked_values_are_missing_ones():
-    masked = np.ma.masked_array(np.ones((3, 4)), np.eye(3, 4))
-    with pytest.raises(InvalidSeriesError, match="X has masked values"):
-        convert(masked)
-    with pytest.raises(InvalidSeriesError, match="Series 0 of X has masked values"):
-        convert(list(masked))
-
-
 def test_shapes_that_are_no_series():
     with pytest.raises(InvalidSeriesError, match="Series 1 of X has 2 channels and the first one has 1"):
         convert([np.ones((1, 4)), np.ones((2, 4))])
@@ -131,75 +113,6 @@ def test_shapes_that_are_no_series():
     for X in ({"a": [1]}, {1, 2}, iter([1]), "text", 3, None):
         with pytest.raises(TypeError, match="X must be a collection of time series"):
             convert(X)
-
-
-# Frames with a two-level index
-
-
-def test_cases_keep_the_order_in_which_they_appear():
-    rng = np.random.default_rng(0)
-    cases = [rng.normal(size=(2, n)) for n in (4, 3, 4, 2)]
-    for ids in (["c", "a", "d", "b"], [7, 3, 12, 1], pd.to_datetime(["2022", "2020", "2023", "2021"])):
-        frame = long_frame(cases, ids)
-        shuffled = frame.sample(frac=1, random_state=0)  # rows of a case are apart, and its times in disorder
-        order = [list(ids).index(one) for one in shuffled.index.get_level_values(0).unique()]
-        for X, expected in ((frame, cases), (shuffled, [cases[i] for i in order])):
-            for found, case in zip(convert(X), expected, strict=True):
-                np.testing.assert_array_equal(found, case)
-
-
-def test_parts_of_a_frame_are_cases(gunpoint):
-    X, y = gunpoint[0][::3], gunpoint[1][::3]
-    frame = long_frame(X, [f"case {i}" for i in range(len(X))])
-    ids = frame.index.levels[0]
-    for part in (
-        frame.loc[ids[3:9]],
-        frame[frame.index.get_level_values(0).isin(ids[3:9])],
-        next(iter(frame.groupby(level=0)))[1],
-    ):
-        assert len(convert(part)) == part.index.get_level_values(0).nunique()
-    labels = pd.Series(y, index=[f"case {i}" for i in range(len(X))])
-    clf = V2SClassifier("tiny", random_state=0).fit(X, y)
-    for order in (labels.sample(frac=1, random_state=1), labels):
-        by_index = V2SClassifier("tiny", random_state=0).fit(frame, order, sample_weight=order.astype(float))
-        weighted = V2SClassifier("tiny", random_state=0).fit(X, y, sample_weight=y.astype(float))
-        np.testing.assert_array_equal(by_index.predict_proba(X), weighted.predict_proba(X))
-        assert by_index.score(frame, order) == weighted.score(X, y)
-    in_order = V2SClassifier("tiny", random_state=0).fit(frame, pd.Series(y))  # other ids: taken as they stand
-    np.testing.assert_array_equal(in_order.predict_proba(frame), clf.predict_proba(X))
-
-
-def test_columns_are_those_of_fit():
-    rng = np.random.default_rng(0)
-    frame = long_frame([rng.normal(size=(2, 6)) for _ in range(8)], names=["speed", "angle"])
-    clf = V2SClassifier("tiny", random_state=0).fit(frame, [0, 1] * 4)
-    expected = clf.predict_proba(frame)
-    np.testing.assert_array_equal(clf.predict_proba(frame[["angle", "speed"]]), expected)
-    np.testing.assert_array_equal(clf.predict_proba(convert(frame)), expected)
-    with pytest.raises(InvalidSeriesError, match="Did you mean 'speed' by 'sped'?"):
-        clf.predict(frame.rename(columns={"speed": "sped"}))
-    with pytest.raises(InvalidSeriesError, match="more.* are unknown"):
-        clf.predict(frame.assign(more=0.0))
-    with pytest.raises(InvalidSeriesError, match="columns of the same name"):
-        convert(frame.rename(columns={"speed": "angle"}))
-
-
-def test_an_index_that_is_unclear_is_refused():
-    frame = long_frame([np.ones((1, 3)), np.ones((1, 2))], ["a", "b"])
-    with pytest.raises(InvalidSeriesError, match="Case a of X has the time point 0 more than once"):
-        convert(pd.concat([frame, frame]))
-    with pytest.raises(InvalidSeriesError, match="index of X contains NaN"):
-        convert(long_frame([np.ones((1, 3)), np.ones((1, 2))], ["a", np.nan]))
-    with pytest.raises(InvalidSeriesError, match="3 index levels"):
-        convert(pd.concat({"x": frame}))
-
-
-def test_features_of_a_frame_have_its_cases_as_index():
-    frame = long_frame([np.random.default_rng(i).normal(size=(1, 5)) for i in range(4)], ["d", "b", "a", "c"])
-    features = V2SFeatures("tiny").set_output(transform="pandas")
-    assert features.fit_transform(frame).index.tolist() == ["d", "b", "a", "c"]
-    assert features.transform(frame.loc[["b", "c"]]).index.tolist() == ["b", "c"]
-    assert isinstance(features.set_output(transform="default").transform(frame), np.ndarray)
 
 
 @pytest.mark.parametrize("container", [*CONTAINERS, *UNIVARIATE])
@@ -213,7 +126,75 @@ def test_lengths_may_differ_between_fit_and_predict(container):
         np.testing.assert_array_equal(clf.predict_proba(make(other)), clf.predict_proba(list(other)))
 
 
-# Cases
+def test_tensors_without_values_at_hand_are_named():
+    with pytest.raises(InvalidSeriesError, match="X is a tensor on the meta device, which holds no values"):
+        convert(torch.ones(3, 1, 4, device="meta"))
+    with pytest.raises(InvalidSeriesError, match=r"X is a tensor of layout torch.sparse_coo. Give tensor.to_dense\(\)"):
+        convert(torch.ones(3, 1, 4).to_sparse())
+    with pytest.raises(InvalidSeriesError, match="Series 1 of X is a tensor on the meta device"):
+        convert([torch.ones(1, 4), torch.ones(1, 4, device="meta")])
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_parts_of_a_nested_tensor_are_cases(layout):
+    nested = torch.nested.nested_tensor([torch.arange(3.0), torch.arange(5.0)], layout=layout)
+    for found, n_points in zip(convert(nested), (3, 5), strict=True):
+        np.testing.assert_array_equal(found, np.arange(n_points)[None])
+
+
+# Which axis is time
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"), [((24, 60, 1), "60 channels with 1 time points"), ((5, 45, 4), "45 channels with 4 time points")]
+)
+def test_axes_that_may_be_the_other_way_round_are_a_warning(shape, form):
+    X, y = np.random.default_rng(0).normal(size=shape), np.arange(len(np.zeros(shape))) % 2
+    for make in (np.array, list, lambda X: [case[:, : 1 + i % X.shape[2]] for i, case in enumerate(X)]):
+        with pytest.warns(UserWarning, match=rf"X was read as {shape[0]} cases of {form} each.*transpose"):
+            V2SClassifier("tiny", random_state=0).fit(make(X), y)
+
+
+def test_axes_of_real_sets_are_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shape in ((2, 1345, 270), (2, 963, 144), (2, 200, 22), (3, 1, 1), (40, 6, 100)):
+            convert(np.zeros(shape))
+        convert(np.zeros((5, 400)))  # a table
+        names = [f"sensor {number}" for number in range(30)]
+        convert(long_frame([np.ones((30, 2))] * 3, names=names))  # columns are channels
+
+
+INDICES = {
+    "dates": pd.date_range("2020", periods=5),
+    "periods": pd.period_range("2020", periods=5, freq="M"),
+    "durations": pd.timedelta_range("0s", periods=5, freq="1s"),
+    "dates as objects": pd.Index(pd.date_range("2020", periods=5).date),
+}
+
+
+@pytest.mark.parametrize("times", INDICES.values(), ids=INDICES)
+def test_the_index_of_a_frame_says_which_axis_is_time(times):
+    cases = [np.random.default_rng(seed).normal(size=(2, 5)) for seed in range(3)]
+    by_row = [pd.DataFrame(case.T, index=times, columns=["speed", "angle"]) for case in cases]
+    for X in (
+        by_row,
+        [frame.T for frame in by_row],
+        [frame.sample(frac=1, random_state=0) for frame in by_row],
+        pd.Series(by_row, dtype=object),
+    ):
+        np.testing.assert_array_equal(convert(X), cases)
+    np.testing.assert_array_equal(convert([frame["speed"].iloc[::-1] for frame in by_row])[:, 0], np.stack(cases)[:, 0])
+    clf = V2SClassifier("tiny", random_state=0).fit(cases, [0, 1, 0])
+    np.testing.assert_array_equal(clf.predict_proba(by_row), clf.predict_proba(cases))
+    square = pd.DataFrame(np.ones((5, 5)), index=times, columns=times)
+    with pytest.raises(InvalidSeriesError, match="Series 0 of X is a frame with times in its index and in its columns"):
+        convert([square])
+    with pytest.raises(InvalidSeriesError, match="Series 0 of X has a time point twice"):
+        convert([pd.concat([by_row[0], by_row[0]])])
+
+
+# Values
 
 
 def test_long_series_are_averaged_down():

@@ -156,21 +156,12 @@ def make_net(estimator, module, labels, random_state):
     labels : ndarray of shape (N,), int
         Of the training cases.
     random_state : numpy.random.RandomState
-
-    Raises
-    ------
-    InvalidParameterError
-        If early stopping leaves too few cases on one side.
     """
     seed = int(random_state.randint(2**31 - 1))
     batch_size = int(min(estimator.batch_size, len(labels)))
-    check_callbacks(estimator.callbacks)
     callbacks = list(estimator.callbacks or [])
     train_split = None
-    if estimator.early_stopping and estimator.max_epochs == 0:
-        warnings.warn("early_stopping=True does nothing with max_epochs=0: nothing is trained.", stacklevel=2)
     if estimator.early_stopping and estimator.max_epochs > 0:
-        _check_validation_fraction(estimator.validation_fraction, labels)
         train_split = ValidSplit(estimator.validation_fraction, stratified=True, random_state=seed)
         callbacks.append(EarlyStopping(patience=estimator.n_iter_no_change, load_best=True, sink=noop))
     if estimator.verbose:
@@ -191,6 +182,21 @@ def make_net(estimator, module, labels, random_state):
         verbose=estimator.verbose,
     )
     return net.initialize()
+
+
+def check_training(estimator, labels):
+    """Check what `make_net` is given as soon as the labels are known, before anything is computed.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a callback is none, or early stopping leaves too few cases on one side.
+    """
+    check_callbacks(estimator.callbacks)
+    if estimator.early_stopping and estimator.max_epochs == 0:
+        warnings.warn("early_stopping=True does nothing with max_epochs=0: nothing is trained.", stacklevel=2)
+    elif estimator.early_stopping:
+        _check_validation_fraction(estimator.validation_fraction, labels)
 
 
 def check_callbacks(callbacks):

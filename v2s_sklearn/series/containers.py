@@ -1,29 +1,27 @@
-"""Collections of time series: every container becomes float64 arrays in one way; shorter series, cases without copies.
+"""Collections of time series: every container becomes float64 arrays in one way, with NaN where a value is missing.
 
 Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
-import difflib
+import warnings
 
 import numpy as np
 import pandas as pd
 import torch
 
 from v2s_sklearn.errors import InvalidSeriesError, InvalidSeriesTypeError
+from v2s_sklearn.series.times import is_time_axis, order_times
 
+# So many times more channels than time points are unlikely; of the multivariate UEA sets the most are 9 times as many.
+MANY_CHANNELS = 10
 # What numpy would turn into floats without a word.
 NOT_NUMBERS = (str, bytes, np.datetime64, np.timedelta64)
 
 
-def is_long_frame(X):
-    """Return whether X is a frame, or series, whose rows are time points: an index of two levels, cases and times."""
-    return isinstance(X, pd.DataFrame | pd.Series) and X.index.nlevels > 1
-
-
 def is_list(X):
-    """Return whether X is a list of series, of any type, or an array of them."""
-    if isinstance(X, pd.Series) and X.dtype == object:
-        X = list(X)
+    """Return whether X is a list of series, of any type, an array of them, or a nested tensor."""
+    if isinstance(X, torch.Tensor) and X.is_nested:
+        return True
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     return (
@@ -49,15 +47,13 @@ def as_float64(values, name):
     Raises
     ------
     InvalidSeriesError
-        If they are no numbers, or masked. NaN and infinity stay.
+        If they are no numbers. NaN and infinity stay; what is masked, None or pandas' NA becomes NaN.
     """
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.numpy() if values.is_complex() else values.double().numpy()
-    if np.ma.isMaskedArray(values):
-        if np.ma.getmaskarray(values).any():
-            raise InvalidSeriesError(f"{name} has masked values. Fill or interpolate missing values before.")
-        values = values.data
+        values = as_numpy(values, name)
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        kept, mask = values.data, np.ma.getmaskarray(values)
+        values = np.where(mask, np.nan, kept if kept.dtype.kind in "cO" else as_float64(kept, name))
     try:
         values = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -66,9 +62,10 @@ def as_float64(values, name):
         raise InvalidSeriesError(f"Complex data not supported: {name} has dtype {values.dtype}. Give real numbers.")
     if values.dtype.kind == "O":
         values = np.where(pd.isna(values), np.nan, values)  # None and pandas' NA, too
-        wrong = [value for value in values.flat if isinstance(value, NOT_NUMBERS)]
+        wrong = [value for value in values.flat if isinstance(value, (*NOT_NUMBERS, list, tuple)) or _is_array(value)]
         if wrong:
-            raise InvalidSeriesTypeError(f"{name} must hold numbers, got {wrong[0]!r}. Convert it before.")
+            shown = repr(wrong[0]) if isinstance(wrong[0], NOT_NUMBERS) else f"a {type(wrong[0]).__name__}"
+            raise InvalidSeriesTypeError(f"{name} must hold numbers, got {shown}. Convert it before.")
     elif values.dtype.kind not in "biuf":
         raise InvalidSeriesTypeError(
             f"{name} must hold numbers, got dtype {values.dtype}. Convert it to numbers before."
@@ -79,16 +76,70 @@ def as_float64(values, name):
         raise InvalidSeriesTypeError(f"{name} must hold numbers that fit into float64: {error}") from error
 
 
-def check_finite(values, name):
-    """Raise an error that names the array if it holds NaN or infinity."""
-    if not np.isfinite(values).all():
-        raise InvalidSeriesError(f"{name} contains NaN or infinity. Fill or interpolate missing values before.")
+def _is_array(value):
+    return getattr(value, "ndim", 0) > 0
+
+
+def as_numpy(tensor, name, error=InvalidSeriesTypeError):
+    """Return the values of a tensor as an array; raise an ``error`` that says what it is where it has none at hand."""
+    kind = None
+    if tensor.is_nested:
+        kind, hint = "a nested tensor", "Give a list of its parts, list(tensor.unbind())."
+    elif tensor.is_meta:
+        kind, hint = "a tensor on the meta device, which holds no values", "Give one with values."
+    elif tensor.layout != torch.strided:
+        kind, hint = f"a tensor of layout {tensor.layout}", "Give tensor.to_dense()."
+    if kind is not None:
+        raise error(f"{name} is {kind}. {hint}")
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+
+
+def check_not_infinite(values, name):
+    """Raise an error that names the array if it holds infinity; NaN is a missing value."""
+    if np.isinf(values).any():
+        raise InvalidSeriesError(
+            f"{name} contains infinity. Find out where it comes from, or set it to NaN, which is filled."
+        )
+
+
+def check_cases(X):
+    """Return a float64 array of cases, (N, T) or (N, C, T); raise an error if it is none, or holds infinity."""
+    if X.ndim == 1 and X.size == 0:
+        raise InvalidSeriesError("X is empty: it holds no series. Give at least one.")
+    if X.ndim < 2:
+        raise InvalidSeriesError(
+            f"X has shape {X.shape}, that of one series or less. Reshape your data: expected are cases, a 2D array "
+            "(n_cases, n_timepoints), a 3D array (n_cases, n_channels, n_timepoints) or a list of series, and got 1D "
+            "array instead. One series x is given as x[None] or [x]."
+        )
+    if X.ndim > 3:
+        raise InvalidSeriesError(
+            f"X must have 2 or 3 dimensions, got {X.ndim}: (n_cases, n_timepoints) or (n_cases, n_channels, "
+            "n_timepoints)."
+        )
+    infinite = np.isinf(X).any(axis=tuple(range(1, X.ndim)))
+    if infinite.any():
+        check_not_infinite(X[infinite.argmax()], f"Series {infinite.argmax()} of X")
+    return X
+
+
+def warn_of_axes(X):
+    """Warn if what is read as channels and as time points, (N, C, T), may be the other way round."""
+    n_channels, n_points = X[0].shape[0], max(case.shape[1] for case in X)
+    if n_channels > 1 and (n_points == 1 or n_channels > MANY_CHANNELS * n_points):
+        warnings.warn(
+            f"X was read as {len(X)} cases of {n_channels} channels with {n_points} time points each, axes (n_cases, "
+            "n_channels, n_timepoints). If time comes before the channels, as in tslearn and Keras, transpose each "
+            "case: X.transpose(0, 2, 1), or x.T in a list.",
+            stacklevel=2,
+        )
 
 
 def check_size(X, limit):
     """Raise an error that names the first series with values beyond plus or minus ``limit``."""
     for index, case in enumerate(X):
-        largest = np.abs(case).max()
+        largest = np.fmax.reduce(np.abs(case), axis=None)  # NaN aside
         if largest > limit:
             raise InvalidSeriesError(
                 f"Series {index} of X has values of size {largest:.3g}; with standardize=False at most {limit:g} can "
@@ -103,22 +154,25 @@ def convert_list(X):
     ----------
     X : list of array-like
         Each (T_i,) or (C, T_i): arrays of any type of number, masked ones, lists, pandas' series and frames, tensors.
+        A frame whose index holds times has a row a time point; see `rows_as_channels`.
 
     Raises
     ------
     InvalidSeriesError
-        That names the series, if one holds something else than finite numbers, is empty, or has other channels.
+        That names the series, if one holds something else than numbers, infinity, is empty, or has other channels.
     """
     cases = []
-    for index, case in enumerate(X):
+    for index, case in enumerate(X.unbind() if isinstance(X, torch.Tensor) else X):
         name = f"Series {index} of X"
+        if isinstance(case, pd.Series | pd.DataFrame):
+            case = rows_as_channels(case, name)
         case = as_float64(case, name)
         if case.ndim not in (1, 2) or case.size == 0:
             raise InvalidSeriesError(
                 f"{name} has shape {case.shape}; each series must be a numeric array (n_timepoints,) or (n_channels, "
                 "n_timepoints) with at least one value."
             )
-        check_finite(case, name)
+        check_not_infinite(case, name)
         cases.append(case.reshape(-1, case.shape[-1]))
         if len(cases[-1]) != len(cases[0]):
             raise InvalidSeriesError(
@@ -127,94 +181,27 @@ def convert_list(X):
     return stack_equal(cases)
 
 
+def rows_as_channels(case, name):
+    """Return a series or frame of one case with its channels in rows and its time points in order.
+
+    An index of dates, periods or durations says which axis is time, and in which order its points stand; without one
+    the rows of a frame are channels, as in aeon's lists of frames.
+    """
+    in_rows = is_time_axis(case.index)
+    in_columns = case.ndim == 2 and is_time_axis(case.columns)
+    if in_rows and in_columns:
+        raise InvalidSeriesError(f"{name} is a frame with times in its index and in its columns. One axis is time.")
+    if not in_rows and not in_columns:
+        return case
+    case = case.T if in_rows and case.ndim == 2 else case
+    times = case.index if case.ndim == 1 else case.columns
+    if times.isna().any() or times.has_duplicates:
+        raise InvalidSeriesError(f"{name} has a time point twice, or one that is missing. Each may stand once.")
+    ranks, _ = order_times(times)
+    order = np.argsort(ranks)
+    return case.iloc[order] if case.ndim == 1 else case.iloc[:, order]
+
+
 def stack_equal(cases):
     """Return series (C, T_i) as one array (N, C, T) if they are of one length, otherwise as they are."""
     return np.stack(cases) if len({case.shape for case in cases}) == 1 else cases
-
-
-def case_ids(X):
-    """Return the cases of a frame with an index of two levels, in the order in which they first appear."""
-    return X.index.get_level_values(0).unique()
-
-
-def convert_long_frame(X, channels=None):
-    """Return the series of a frame whose rows are time points.
-
-    Cases are taken in the order in which they first appear, wherever their rows stand; levels without rows count for
-    nothing. The rows of a case are sorted by time where times are numbers or dates, and stay as they are otherwise.
-
-    Parameters
-    ----------
-    X : DataFrame or Series
-        Index of two levels, cases and time points; a column a channel.
-    channels : sequence, optional
-        Columns to take, in this order; those of the frame by default.
-
-    Returns
-    -------
-    series : ndarray of shape (N, C, T), or list of arrays (C, T_i)
-        float64.
-    channels : list
-        The columns.
-
-    Raises
-    ------
-    InvalidSeriesError
-        That names what is wrong: columns other than ``channels``, a case with a time twice, values that are no finite
-        numbers.
-    """
-    X = X.to_frame() if isinstance(X, pd.Series) else X
-    if X.index.nlevels != 2 or X.size == 0:
-        raise InvalidSeriesError(
-            f"X is a frame with {X.index.nlevels} index levels and shape {X.shape}. Needed are two levels, cases and "
-            "time points, and at least one row and column."
-        )
-    channels = list(X.columns) if channels is None else list(channels)
-    _check_columns(list(X.columns), channels)
-    X = X[channels]
-    codes, ids = pd.factorize(X.index.get_level_values(0))
-    times = X.index.get_level_values(1)
-    if (codes < 0).any() or times.isna().any():
-        raise InvalidSeriesError("The index of X contains NaN. Each row needs a case and a time point.")
-    twice = X.index.duplicated()
-    if twice.any():
-        case, time = X.index[twice.argmax()]
-        raise InvalidSeriesError(f"Case {case} of X has the time point {time} more than once. Each may stand once.")
-    sortable = times.dtype.kind in "biufmM" or isinstance(times, pd.PeriodIndex | pd.DatetimeIndex)
-    order = np.lexsort((times.argsort().argsort(), codes)) if sortable else np.argsort(codes, kind="stable")
-    values = np.empty(X.shape)
-    for column, channel in enumerate(channels):
-        values[:, column] = as_float64(X.iloc[:, column].to_numpy(), f"Column {channel!r} of X")
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        row = bad.argmax()
-        check_finite(values[row], f"Case {ids[codes[row]]} of X")
-    ends = np.cumsum(np.bincount(codes))[:-1]
-    return stack_equal([np.ascontiguousarray(case.T) for case in np.split(values[order], ends)]), channels
-
-
-def _check_columns(columns, channels):
-    """Raise an error if the columns of a frame are not those of fit."""
-    if len(set(columns)) != len(columns):
-        raise InvalidSeriesError(f"X has columns of the same name: {columns}. Each channel needs a name of its own.")
-    missing = [name for name in channels if name not in columns]
-    unknown = [name for name in columns if name not in channels]
-    if missing or unknown:
-        close = difflib.get_close_matches(str(missing[0]), map(str, unknown), n=1) if missing else []
-        hint = f" Did you mean {missing[0]!r} by {close[0]!r}?" if close else ""
-        raise InvalidSeriesError(
-            f"The columns of X have to be those of fit, {channels}: {missing} are missing, {unknown} are unknown.{hint}"
-        )
-
-
-def align(values, X):
-    """Return labels or weights in the order of the cases of X.
-
-    They are taken as they stand, but for a pandas series, or a frame of one column, that has the ids of a two-level
-    frame X as its index.
-    """
-    if not is_long_frame(X) or not isinstance(values, pd.Series | pd.DataFrame):
-        return values
-    ids = case_ids(X)
-    same = len(values) == len(ids) and values.index.is_unique and ids.isin(values.index).all()
-    return values.loc[ids] if same else values

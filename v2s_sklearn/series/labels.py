@@ -6,11 +6,13 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from v2s_sklearn.errors import InvalidParameterError, V2SError
+from v2s_sklearn.series.containers import as_numpy
 
 
 @contextmanager
@@ -25,6 +27,14 @@ def naming(argument):
         raise kind(f"{argument} cannot be used: {error}") from error
 
 
+def untensored(values, name):
+    """Return labels or weights as they are, but a torch tensor as an array.
+
+    scikit-learn leaves tensors what they are where it dispatches to other libraries' arrays.
+    """
+    return as_numpy(values, name, TypeError) if isinstance(values, torch.Tensor) else values
+
+
 def check_labels(y):
     """Return labels as an array (N,).
 
@@ -36,6 +46,7 @@ def check_labels(y):
     with naming("y"):
         if isinstance(y, pd.DataFrame):
             y = y.to_numpy()
+        y = untensored(y, "y")
         y = column_or_1d(y, warn=True)
         missing = pd.isna(y)
         if missing.any():

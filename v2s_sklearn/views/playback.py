@@ -24,6 +24,16 @@ def log_spectrum(waveforms, floor=1e-3):
     return torch.log(power / (power.mean(-1, keepdim=True) + 1e-12) + floor)
 
 
+def centre(waveforms):
+    """Return waveforms without their means, (..., S) to the same; of constant ones nothing is left, no rounding either.
+
+    A mean is rounded, and what is then left of a constant would be blown up by all that does not ask for the level.
+    """
+    low, high = waveforms.amin(-1, keepdim=True), waveforms.amax(-1, keepdim=True)
+    centred = waveforms - waveforms.mean(-1, keepdim=True)
+    return torch.where(low == high, torch.zeros_like(centred), centred)
+
+
 class PlaybackReprogram(ArrayModule):
     """The series itself as the waveform; its differences, its running sum and its log spectrum as three more.
 
@@ -48,7 +58,7 @@ class PlaybackReprogram(ArrayModule):
     def forward(self, series, lengths):
         """Return the waveforms: (B, C, T), (B,) to (B, G=4 * C, S)."""
         waveforms = stretch(series, lengths, len(self.theta)) + self.theta
-        centred = waveforms - waveforms.mean(2, keepdim=True)
+        centred = centre(waveforms)
         differences = torch.diff(waveforms, prepend=waveforms[:, :, :1])
         return torch.cat([waveforms, differences, centred.cumsum(2), log_spectrum(centred)], dim=1)
 

@@ -26,12 +26,25 @@ def resample(series, n_points):
     return nn.functional.interpolate(series.unsqueeze(1), n_points, mode="linear", align_corners=True).squeeze(1)
 
 
-def z_normalise(series):
-    """Return series with mean zero and variance one over their last axis; constant ones, up to rounding, as zeros."""
+def z_normalise(series, least=None):
+    """Return series with mean zero and variance one over their last axis; constant ones, up to rounding, as zeros.
+
+    ``least``, (..., 1), is the deviation of a series that is no more than rounding, by default a share of its values.
+    """
     centred = series - series.mean(-1, keepdim=True)
     scale = centred.square().mean(-1, keepdim=True).clamp(min=1e-30).sqrt()
-    least = 1e-5 * series.detach().abs().amax(-1, keepdim=True)
+    if least is None:
+        least = 1e-5 * series.detach().abs().amax(-1, keepdim=True)
     return torch.where(scale > least.clamp(min=1e-12), centred / scale, torch.zeros_like(centred))
+
+
+def changes_of(series):
+    """Return the first differences of contours, normalised: (B, L) to (B, L); of constant ones, up to rounding, zeros.
+
+    They are small beside the values of which they are differences, and so are rounded by more than their own size says.
+    """
+    rounding = 4 * torch.finfo(series.dtype).eps * series.detach().abs().amax(-1, keepdim=True)
+    return z_normalise(nn.functional.pad(series.diff(dim=1), (1, 0)), rounding)
 
 
 class GivenNorm(nn.Module):
@@ -181,7 +194,7 @@ class ContourNet(AcousticModel):
 
     def _stages(self, series, statistics):
         """Return the stages: (B, L) to a list of (B, D, L'), normalised by what ``statistics(norm, x)`` returns."""
-        changes = z_normalise(nn.functional.pad(series.diff(dim=1), (1, 0)))
+        changes = changes_of(series)
         x = torch.relu(self.stem_norm(self.stem(torch.stack([series, changes], 1)), statistics))
         stages = []
         for index, blocks in enumerate(self.blocks):
@@ -222,7 +235,7 @@ class ContourNet(AcousticModel):
         blocks = [[_fuse_block(block, given) for block in stage] for stage in self.blocks]
         parts = []
         for part in series.split(PART_SERIES):
-            changes = z_normalise(nn.functional.pad(part.diff(dim=1), (1, 0)))
+            changes = changes_of(part)
             x = torch.relu_(_convolve(torch.stack([part, changes], 2), *stem))  # (B, L, D)
             stages = []
             for index, stage in enumerate(blocks):

@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
 from v2s_sklearn.mapping.mappings import LinearMapping, ManyToOneMapping, frequency_mapping, random_mapping
+from v2s_sklearn.network.constraints import TRAINING_CONSTRAINTS
 from v2s_sklearn.network.inference import compute_source_probabilities, embeddings_of
 from v2s_sklearn.network.reprogrammed import reprogram
-from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, make_net, training_data
 from v2s_sklearn.runtime.devices import resolve_device
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
@@ -246,6 +246,8 @@ class V2SClassifier(BaseV2SClassifier):
     @own_settings()
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
+        from v2s_sklearn.network.training import make_net, training_data  # with skorch, which only fit needs
+
         self._validate_params()
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         random_state = check_random_state(self.random_state)

@@ -13,7 +13,7 @@ from v2s_sklearn import load_acoustic_model
 from v2s_sklearn.acoustic.hub import huggingface
 from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.files import digests
+from v2s_sklearn.files import checksums
 
 HUGE = 10**7
 CONFIG, EXTRACTOR, INDEX = "config.json", "preprocessor_config.json", "model.safetensors.index.json"
@@ -147,7 +147,7 @@ def test_answers_that_are_not_finite(folder):
 
 
 def test_a_large_sparse_file_is_not_read(folder, monkeypatch):
-    for module in (digests, huggingface):
+    for module in (checksums, huggingface):
         monkeypatch.setattr(
             module, "sha256_of", lambda path: "0" * 64 if path.suffix == ".json" else pytest.fail("read")
         )

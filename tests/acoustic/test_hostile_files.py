@@ -20,7 +20,7 @@ from v2s_sklearn.acoustic.networks.sincnet import SincNet
 from v2s_sklearn.acoustic.networks.vggish import VGGish
 from v2s_sklearn.acoustic.storage import HEADER_KEY, check_sounds, load_weights, save_weights
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.files import digests
+from v2s_sklearn.files import checksums
 from v2s_sklearn.files.public_weights import read_public_weights
 
 LABELS = TINY_CONFIG["source_labels"]
@@ -258,7 +258,7 @@ def sparse(path, n_bytes, header=b""):
 def test_large_sparse_files_are_not_read(tmp_path, monkeypatch):
     """They take no room on the disk; their checksum would take a minute."""
     n_bytes = 20 * 10**9
-    for module in (digests, storage):
+    for module in (checksums, storage):
         monkeypatch.setattr(module, "sha256_of", lambda path: pytest.fail("the whole file was read"))
     for load in (load_weights, load_acoustic_model):
         refuse(sparse(tmp_path / "zeros.safetensors", n_bytes), load)

@@ -4,6 +4,7 @@ The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` 
 """
 
 import hashlib
+import importlib
 import json
 import math
 from pathlib import Path
@@ -13,15 +14,6 @@ from safetensors.torch import save
 from torch.overrides import TorchFunctionMode
 
 from v2s_sklearn.acoustic.configuration import check_configuration
-from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.networks.contour import ContourNet
-from v2s_sklearn.acoustic.networks.openl3 import OpenL3
-from v2s_sklearn.acoustic.networks.resnet import ResNet
-from v2s_sklearn.acoustic.networks.sincnet import SincNet
-from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
-from v2s_sklearn.acoustic.networks.unet import UNetAttentionRNN
-from v2s_sklearn.acoustic.networks.vggish import VGGish
-from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.files.checksums import LARGE, sha256_of
 from v2s_sklearn.files.tensors import check_finite, check_tensors, read_header, read_json, read_tensors
@@ -31,17 +23,24 @@ from v2s_sklearn.runtime.threads import one_thread
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
+# Name in files -> module of `v2s_sklearn.acoustic.networks`, imported at its first use, and class.
 ARCHITECTURES = {
-    "attention_rnn": AttentionRNN,
-    "contour": ContourNet,
-    "openl3": OpenL3,
-    "resnet": ResNet,
-    "sincnet": SincNet,
-    "tcn": TemporalConvNet,
-    "unet_attention_rnn": UNetAttentionRNN,
-    "vggish": VGGish,
-    "wav2vec": Wav2Vec,
+    "attention_rnn": ("attention_rnn", "AttentionRNN"),
+    "contour": ("contour", "ContourNet"),
+    "openl3": ("openl3", "OpenL3"),
+    "resnet": ("resnet", "ResNet"),
+    "sincnet": ("sincnet", "SincNet"),
+    "tcn": ("tcn", "TemporalConvNet"),
+    "unet_attention_rnn": ("unet", "UNetAttentionRNN"),
+    "vggish": ("vggish", "VGGish"),
+    "wav2vec": ("wav2vec", "Wav2Vec"),
 }
+
+
+def architecture_class(name):
+    """Return the class of a network; KeyError if there is no architecture of this name."""
+    module, cls = ARCHITECTURES[name]
+    return getattr(importlib.import_module(f"v2s_sklearn.acoustic.networks.{module}"), cls)
 
 
 def read_checksums(directory=WEIGHTS_DIR):
@@ -89,7 +88,7 @@ def save_weights(model, path, architecture, config):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_configuration(architecture, ARCHITECTURES[architecture], config)
+    check_configuration(architecture, architecture_class(architecture), config)
     header = json.dumps({"architecture": architecture, "config": config}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: header})
@@ -132,7 +131,7 @@ def _read_description(path, metadata):
     try:
         description = read_json(metadata[HEADER_KEY])
         architecture, config = description["architecture"], description["config"]
-        cls = ARCHITECTURES[architecture]
+        cls = architecture_class(architecture)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"it is of another kind ({type(error).__name__}: {error}). Needed: safetensors with the configuration "

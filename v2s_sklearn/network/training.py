@@ -5,11 +5,9 @@ Shape legend: N cases, C channels, T time points.
 
 import warnings
 from functools import partial
-from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, ProgressBar
 from skorch.dataset import ValidSplit
@@ -20,21 +18,6 @@ from v2s_sklearn.errors import InvalidParameterError, TrainingDivergedError
 from v2s_sklearn.network.inference import normalise
 from v2s_sklearn.network.reprogrammed import CHUNK_WAVEFORMS
 from v2s_sklearn.runtime.devices import device_or_cpu, resolve_device
-
-TRAINING_CONSTRAINTS = {
-    "max_epochs": [Interval(Integral, 0, None, closed="left")],
-    # What is larger does not fit into float32 after a few steps.
-    "learning_rate": [Interval(Real, 0, 1e6, closed="right")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "weight_decay": [Interval(Real, 0, 1e6, closed="both")],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "callbacks": [list, tuple, None],
-    "class_weight": [dict, StrOptions({"balanced"}), None],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-}
 
 
 def seeded_loader(dataset, seed=0, **kwargs):
@@ -150,7 +133,7 @@ def make_net(estimator, module, labels, random_state):
     Parameters
     ----------
     estimator : estimator
-        With the parameters of `TRAINING_CONSTRAINTS` and ``device``.
+        With the parameters of `v2s_sklearn.network.constraints` and ``device``.
     module : torch.nn.Module
         Takes ``series`` and ``lengths``, returns log-probabilities.
     labels : ndarray of shape (N,), int

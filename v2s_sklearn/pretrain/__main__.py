@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, load_audioset_vggish
-from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
+from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, architecture_class, load_weights, save_weights
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.card import describe_episodes, write_card
@@ -194,7 +194,7 @@ def main(arguments=None):
         needed = "needs" if recipe.load_public else "takes no"
         raise WeightsError(f"{options.name} {needed} --start-from, the file of public weights it is fine-tuned from.")
 
-    architecture = ARCHITECTURES[recipe.architecture]
+    architecture = architecture_class(recipe.architecture)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         prototype = architecture(source_labels=["word"], **recipe.network)

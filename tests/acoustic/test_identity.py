@@ -157,7 +157,7 @@ def test_a_kill_while_weights_are_written_leaves_a_file_that_loads(n_writes, tmp
         written.append(args)
         os.rename(*args)
 
-    monkeypatch.setattr(storage.os, "replace", killed)
+    monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         write(path, make_other_model(2.0))
     monkeypatch.undo()

@@ -1,7 +1,7 @@
 """Saved estimators: the same answers, whatever they were fitted with; files of all versions; files that are refused.
 
-``python tests/persistence/test_loading.py`` writes those files of saved/version<VERSION> that are missing. A file that is there
-stays as it is: it has to load for ever.
+``python tests/persistence/test_loading.py`` writes those files of saved/version<VERSION> that are missing. A file that
+is there stays as it is: it has to load for ever.
 """
 
 import json

@@ -1,12 +1,15 @@
 """Weights files: safetensors with the model's configuration in the header, verified by sha256.
 
-The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` holds their checksums.
+The packaged files lie in ``weights/`` beside this file, on a disk or in a zip; ``weights/SHA256SUMS`` holds their
+checksums.
 """
 
 import hashlib
 import importlib
 import json
 import math
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import torch
@@ -20,7 +23,7 @@ from v2s_sklearn.files.tensors import check_finite, check_tensors, read_header, 
 from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.runtime.threads import one_thread
 
-WEIGHTS_DIR = Path(__file__).parent / "weights"
+WEIGHTS_DIR = files("v2s_sklearn.acoustic") / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
 # Name in files -> module of `v2s_sklearn.acoustic.networks`, imported at its first use, and class.
@@ -43,16 +46,16 @@ def architecture_class(name):
     return getattr(importlib.import_module(f"v2s_sklearn.acoustic.networks.{module}"), cls)
 
 
-def read_checksums(directory=WEIGHTS_DIR):
+def read_checksums(directory: str | Path | Traversable = WEIGHTS_DIR) -> dict[str, set[str]]:
     """Return the recorded checksums of a folder: a dict of file name to set of sha256, empty without a record.
 
     A file has two where it was being written anew when the process was killed: the old one and the new one.
     """
-    path = Path(directory) / CHECKSUMS_FILE
-    if not path.exists():
+    path = (Path(directory) if isinstance(directory, str) else directory) / CHECKSUMS_FILE
+    if not path.is_file():
         return {}
     checksums: dict[str, set[str]] = {}
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_bytes().decode(errors="replace").splitlines():
         digest, _, name = line.strip().partition(" ")
         checksums.setdefault(name.strip().removeprefix("*"), set()).add(digest)
     return checksums
@@ -162,8 +165,8 @@ def load_weights(path, sha256=None):
     ----------
     path : path
         A file that `save_weights` wrote. Where a ``SHA256SUMS`` beside it names it, it has to have that checksum.
-    sha256 : str, optional
-        What the file's checksum has to be.
+    sha256 : str or set of str, optional
+        What the file's checksum has to be, or some of which it has to be one.
 
     Returns
     -------
@@ -203,9 +206,12 @@ def load_weights(path, sha256=None):
 
 
 def check_checksum(path, sha256=None):
-    """Return the sha256 of a file; raise WeightsError if it is another than the given one, or than those recorded."""
+    """Return the sha256 of a file; raise WeightsError if it is none of those given, or of those recorded beside it."""
     digest = sha256_of(path)
-    recorded = read_checksums(path.parent).get(path.name, {digest}) if sha256 is None else {sha256}
+    if sha256 is None:
+        recorded = read_checksums(path.parent).get(path.name, {digest})
+    else:
+        recorded = {sha256} if isinstance(sha256, str) else sha256
     if digest not in recorded:
         raise WeightsError(
             f"{path} has sha256 {digest}, expected {' or '.join(sorted(recorded))}: the file was changed or damaged. "

@@ -119,7 +119,9 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m v2s_sklearn.pretrain", description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES), help="the source model to train")
     parser.add_argument("--speech", type=Path, required=True, help="folder with the speech data")
-    parser.add_argument("--output", type=Path, default=WEIGHTS_DIR, help="folder for the weights and the model card")
+    parser.add_argument(
+        "--output", type=Path, default=str(WEIGHTS_DIR), help="folder for the weights and the model card"
+    )
     parser.add_argument("--work-dir", type=Path, default=Path("pretrain-work"), help="checkpoints, to resume from")
     parser.add_argument("--start-from", type=Path, help="public weights to fine-tune, as .safetensors (v2sp)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")

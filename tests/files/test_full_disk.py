@@ -16,7 +16,7 @@ from v2s_sklearn.pretrain.checkpoints import Checkpoint, read_history
 from v2s_sklearn.pretrain.datasets import Split
 from v2s_sklearn.pretrain.supervised import TrainingConfig
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The reprogrammed input as a sound file."""
 
+import io
 from math import gcd
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from scipy.signal import resample_poly
 
 from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
 from v2s_sklearn.base import BaseV2SClassifier, Cases
+from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.inspection.cases import one_case, sounding_view
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 
@@ -62,5 +64,7 @@ def listen(clf: BaseV2SClassifier, x: Cases, path: str | Path, *, source: str | 
     if rate != SAMPLE_RATE:
         waveforms = resample_poly(waveforms, SAMPLE_RATE // divisor, rate // divisor, axis=1)
     samples = np.round(waveforms.reshape(-1) * INT16_FULL_SCALE)
-    wavfile.write(path, SAMPLE_RATE, samples.clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16))
+    content = io.BytesIO()
+    wavfile.write(content, SAMPLE_RATE, samples.clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16))
+    write_atomically(path, content.getvalue())
     return Path(path)

@@ -20,6 +20,7 @@ from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.network.inference import compute, in_blocks
 from v2s_sklearn.network.reprogrammed import cases_heard
 from v2s_sklearn.runtime.threads import one_thread
+from v2s_sklearn.series.wrapped import unwrap
 
 # On a disk or in a zip.
 LOGITS_DIR: Any = files("v2s_sklearn.alignment") / "source_logits"
@@ -159,6 +160,7 @@ def target_logits(clf: BaseV2SClassifier, X: Cases) -> np.ndarray | list[np.ndar
     (67, 36)
     >>> distance = sliced_wasserstein(load_source_logits("v2sa").logits, target_logits(clf, X))
     """
+    clf, X = unwrap(clf, BaseV2SClassifier, "V2SClassifier", X)
     check_is_fitted(clf)
     views = speaking_views(clf.net_.module_)
     if not views:

@@ -10,8 +10,8 @@ from scipy.signal import resample_poly
 
 from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
 from v2s_sklearn.base import BaseV2SClassifier, Cases
-from v2s_sklearn.files.writing import write_atomically
-from v2s_sklearn.inspection.cases import one_case, sounding_view
+from v2s_sklearn.files.writing import check_target, write_atomically
+from v2s_sklearn.inspection.cases import one_case, opened_for_one, sounding_view
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 
 SAMPLE_RATE = 16000
@@ -57,6 +57,8 @@ def listen(clf: BaseV2SClassifier, x: Cases, path: str | Path, *, source: str | 
     ...     listen(clf, X[0], f"{folder}/series.wav").stat().st_size             # a second: 32000 bytes and a header
     32044
     """
+    check_target(path)
+    clf, x = opened_for_one(clf, x)
     view = sounding_view(clf, source)
     waveforms, _ = waveforms_of(clf, view, one_case(clf, x))
     rate = view.acoustic.sample_rate

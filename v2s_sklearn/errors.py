@@ -3,7 +3,7 @@
 import re
 from contextlib import contextmanager
 
-from sklearn.exceptions import InconsistentVersionWarning
+from sklearn import exceptions
 
 
 class V2SError(Exception):
@@ -54,7 +54,7 @@ class NotEnoughMemoryError(V2SError, MemoryError):
     """A computation would need more memory than there is."""
 
 
-class OtherVersionWarning(InconsistentVersionWarning):
+class OtherVersionWarning(exceptions.InconsistentVersionWarning):
     """A pickled estimator is read by another version of the package than the one that wrote it.
 
     Parameters

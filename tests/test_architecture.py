@@ -37,7 +37,7 @@ INSIDE = {
         {"hub"},
         {"registry", "openl3", "vision"},
     ],
-    "network": [{"reprogrammed", "inference"}, {"fine_tuned", "training"}],
+    "network": [{"constraints", "reprogrammed", "inference"}, {"fine_tuned", "training"}],
     "mapping": [{"embeddings"}, {"gram"}, {"ridge"}, {"stacking"}, {"mappings"}],
     "runtime": [
         {"memory", "optional", "progress", "compatibility", "threads", "flops", "portable_modules", "devices"},

@@ -158,3 +158,49 @@ def test_an_instance_as_acoustic_model(gunpoint):
     np.testing.assert_array_equal(
         clf.predict_proba(X), V2SClassifier("tiny", random_state=0).fit(X, y).predict_proba(X)
     )
+
+
+# Everything that may stand in a file or a pickle: trained and not, with validation, with a trained copy of a source.
+KINDS = {
+    "mapping": "V2SClassifier('tiny', random_state=0)",
+    "trained": "V2SClassifier('tiny', random_state=0, max_epochs=2, early_stopping=True, validation_fraction=0.4)",
+    "paper": "V2SClassifier('tiny', reprogramming='pad', mapping='random', max_epochs=1, random_state=0)",
+    "transfer": "TransferClassifier('tiny', max_epochs=2, random_state=0)",
+    "features": "V2SFeatures('tiny')",
+}
+FIT = """
+import pickle, sys
+sys.path.insert(0, {tests!r})
+import conftest  # registers the small model
+import numpy as np
+from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
+estimator = {estimator}
+X = np.random.default_rng(0).normal(size=(10, 1, 12))
+estimator.fit(*((X,) if isinstance(estimator, V2SFeatures) else (X, [0, 1] * 5)))
+estimator.save({path!r})
+with open({path!r} + ".pickle", "wb") as file:
+    pickle.dump(estimator, file)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_fit_is_the_same_file_and_the_same_pickle(kind, tmp_path):
+    """In other processes, whose sets have another order, at other times of day, and however long it takes."""
+    contents = set()
+    for seed in "01":
+        path = tmp_path / seed
+        code = FIT.format(tests=os.path.dirname(__file__), estimator=KINDS[kind], path=str(path))
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+        contents.add((path.read_bytes(), path.with_suffix(".pickle").read_bytes()))
+    assert len(contents) == 1
+
+
+def test_times_stay_with_the_object_that_was_fitted(monkeypatch):
+    X, y = np.random.default_rng(0).normal(size=(10, 1, 12)), [0, 1] * 5
+    clf = V2SClassifier("tiny", reprogramming="pad", mapping="random", max_epochs=2, random_state=0).fit(X, y)
+    assert len(clf.net_.history[:, "dur"]) == 2
+    copied = pickle.loads(pickle.dumps(clf))
+    assert not hasattr(copied, "fit_time_millis_") and all("dur" not in epoch for epoch in copied.net_.history)
+    assert copied.net_.history[:, "train_loss"] == clf.net_.history[:, "train_loss"]
+    np.testing.assert_array_equal(copied.predict_proba(X), clf.predict_proba(X))
+    assert len(copied.fit(X, y).net_.history[:, "dur"]) == 2

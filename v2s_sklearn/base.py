@@ -4,6 +4,7 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -29,7 +30,7 @@ from sklearn.utils.validation import (
 from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.errors import InvalidSeriesError, SavedFileError
+from v2s_sklearn.errors import InvalidSeriesError, OtherVersionWarning, SavedFileError
 from v2s_sklearn.files.trees import write_tree
 from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.runtime.compatibility import timed
@@ -57,7 +58,9 @@ Cases: TypeAlias = Any
 # What stands in a saved file; files of all versions up to this one are read.
 SAVED_KIND, SAVED_VERSION = "saved estimator of v2s_sklearn", 1
 # What set_fit_request and the like were told is of the pipeline around an estimator; a net is saved as its module.
-NOT_SAVED = ("net_", "_metadata_request")
+NOT_SAVED = ("net_", "_metadata_request", "fit_time_millis_")
+# Of the version, in pickles.
+VERSION_KEY = "_v2s_sklearn_version"
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
 
@@ -159,8 +162,17 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
             "attributes": attributes,
         }
 
+    def __getstate__(self):
+        """Return what is pickled: not how long fit took, so that the same fit is the same pickle, and the version."""
+        state = {name: value for name, value in super().__getstate__().items() if name != "fit_time_millis_"}
+        return state | {VERSION_KEY: __version__}
+
     def __setstate__(self, state):
         """Restore a pickle, the sources and what hears through them on the device, or the CPU where that is missing."""
+        state = dict(state)
+        written = state.pop(VERSION_KEY, "0.1.0 or older")
+        if written != __version__:
+            warnings.warn(OtherVersionWarning(type(self).__name__, written, __version__), stacklevel=2)
         super().__setstate__(state)
         if self.is_fitted:
             self._move_to(device_or_cpu(self.device))
@@ -382,7 +394,10 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
 
     def _tree(self):
         """Return what a file holds: the module and the history of the net, too."""
-        history = [{name: value for name, value in epoch.items() if name != "batches"} for epoch in self.net_.history]
+        history = [
+            {name: value for name, value in epoch.items() if name != "batches"}
+            for epoch in self.net_.timeless_history()
+        ]
         return super()._tree() | {"network": self.net_.module_, "history": history}
 
     def _module(self):

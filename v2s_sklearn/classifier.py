@@ -20,9 +20,9 @@ from v2s_sklearn.mapping.mappings import (
     labels_per_class,
     random_mapping,
 )
+from v2s_sklearn.network.constraints import TRAINING_CONSTRAINTS
 from v2s_sklearn.network.inference import compute_source_probabilities, embeddings_of
 from v2s_sklearn.network.reprogrammed import reprogram
-from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, check_training, make_net, training_data
 from v2s_sklearn.runtime.devices import resolve_device
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
@@ -253,6 +253,9 @@ class V2SClassifier(BaseV2SClassifier):
     @own_settings()
     def _fit(self, X, y, sample_weight=None):
         """Algorithm 1 of the paper: transform the input, map the labels, train theta with the model frozen."""
+        # With skorch, which only fit needs.
+        from v2s_sklearn.network.training import check_training, make_net, training_data
+
         self._validate_params()
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         check_training(self, labels)

@@ -1,5 +1,7 @@
 """Errors of this package; each is also the built-in error that scikit-learn users expect."""
 
+from sklearn import exceptions
+
 
 class V2SError(Exception):
     """Base class of the package's errors."""
@@ -47,3 +49,25 @@ class MissingDependencyError(V2SError, ImportError):
 
 class NotEnoughMemoryError(V2SError, MemoryError):
     """A computation would need more memory than there is."""
+
+
+class OtherVersionWarning(exceptions.InconsistentVersionWarning):
+    """A pickled estimator is read by another version of the package than the one that wrote it.
+
+    Parameters
+    ----------
+    estimator : str
+        Name of its class.
+    written, read : str
+        The versions.
+    """
+
+    def __init__(self, estimator, written, read):
+        super().__init__(estimator_name=estimator, current_sklearn_version=read, original_sklearn_version=written)
+
+    def __str__(self):
+        return (
+            f"This {self.estimator_name} was pickled by v2s_sklearn {self.original_sklearn_version} and is read by "
+            f"{self.current_sklearn_version}: it may fail, or answer otherwise. Fit it again, or keep fitted "
+            "estimators by their save, whose files later versions read."
+        )

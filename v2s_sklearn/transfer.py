@@ -14,8 +14,8 @@ from sklearn.utils._param_validation import Interval
 
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
+from v2s_sklearn.network.constraints import TRAINING_CONSTRAINTS
 from v2s_sklearn.network.fine_tuned import FineTunedModel
-from v2s_sklearn.network.training import TRAINING_CONSTRAINTS, check_training, make_net, training_data
 from v2s_sklearn.runtime.devices import resolve_device
 from v2s_sklearn.runtime.settings import own_settings
 from v2s_sklearn.series.scaling import SeriesScaler
@@ -162,6 +162,9 @@ class TransferClassifier(BaseV2SClassifier):
 
     @own_settings()
     def _fit(self, X, y, sample_weight=None):
+        # With skorch, which only fit needs.
+        from v2s_sklearn.network.training import check_training, make_net, training_data
+
         self._validate_params()
         X, labels, sample_weight = self._training_set(X, y, sample_weight)
         check_training(self, labels)

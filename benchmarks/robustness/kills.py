@@ -123,7 +123,7 @@ def kill_benchmark(folder, data_dir, dataset, n_kills, random_state):
     progress = run_killed(command(results, f"0..{n_kills}"), n_kills, longest, lambda: len(read(results)), random_state)
     files = read(results)
     n_files, n_cases = len(files), {len(probabilities) for probabilities in files.values()}
-    left = sorted(path.name for path in results.rglob("*.tmp"))
+    left = sorted(path.name for path in results.rglob(".*.v2s-tmp"))
     print(f"benchmark: killed {len(progress)} times, {n_files} files of {n_cases} cases, left behind: {left}")
     failures = []
     for name, probabilities in read(folder / "whole").items():

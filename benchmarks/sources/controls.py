@@ -24,7 +24,7 @@ from benchmarks.run.once import Places, measure_once
 from benchmarks.run.threads import set_threads
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
 from v2s_sklearn.acoustic.networks.contour import z_normalise
-from v2s_sklearn.acoustic.storage import ARCHITECTURES, HEADER_KEY, WEIGHTS_DIR
+from v2s_sklearn.acoustic.storage import HEADER_KEY, WEIGHTS_DIR, architecture_class
 from v2s_sklearn.mapping.mappings import LinearMapping
 from v2s_sklearn.network.inference import compute_embeddings
 from v2s_sklearn.network.reprogrammed import reprogram
@@ -47,7 +47,7 @@ def with_random_weights(name, seed):
         header = json.loads(file.metadata()[HEADER_KEY])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ARCHITECTURES[header["architecture"]](**header["config"])
+        model = architecture_class(header["architecture"])(**header["config"])
     generator = torch.Generator().manual_seed(seed)
     if hasattr(model, "store_statistics"):
         model.store_statistics(random_walks(N_TONES, model.n_points, generator))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
-from v2s_sklearn.acoustic.storage import ARCHITECTURES, save_weights
+from v2s_sklearn.acoustic.storage import ARCHITECTURES, architecture_class, save_weights
 
 LABELS = [f"word{index}" for index in range(8)]
 # Small, with another window than the packaged models.
@@ -26,7 +26,7 @@ def model(request, tmp_path_factory):
     config = {"source_labels": LABELS, "n_samples": 6000} | SMALL[request.param]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        network = ARCHITECTURES[request.param](**config)
+        network = architecture_class(request.param)(**config)
         with torch.no_grad():
             for _ in range(10):  # gives batch normalisation its statistics
                 network(0.1 * torch.randn(8, network.n_samples) * torch.rand(8, 1))
@@ -95,7 +95,7 @@ def test_fit_and_predict(model, mode, italy):
 def test_the_filters_are_the_first_layer_of_the_encoder():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        network = ARCHITECTURES["wav2vec"](source_labels=LABELS, **SMALL["wav2vec"]).eval()
+        network = architecture_class("wav2vec")(source_labels=LABELS, **SMALL["wav2vec"]).eval()
     conv, waveform = network.encoder[0].conv, waveforms(network, 2)
     heard = waveform.unfold(1, network.filters.shape[1], conv.stride[0]) @ network.filters.T
     torch.testing.assert_close(heard.transpose(1, 2), conv(waveform.unsqueeze(1)), atol=1e-5, rtol=1e-4)
@@ -104,8 +104,8 @@ def test_the_filters_are_the_first_layer_of_the_encoder():
 def test_filters_over_neighbouring_bands_start_at_nothing():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        plain = ARCHITECTURES["tcn"](source_labels=LABELS, channels=(4, 6, 8))
-        network = ARCHITECTURES["tcn"](source_labels=LABELS, channels=(4, 6, 8), band_filters=(3, 5))
+        plain = architecture_class("tcn")(source_labels=LABELS, channels=(4, 6, 8))
+        network = architecture_class("tcn")(source_labels=LABELS, channels=(4, 6, 8), band_filters=(3, 5))
     network.load_state_dict(plain.state_dict(), strict=False)
     plain.freeze(), network.eval()
     waveform = waveforms(plain, 2)

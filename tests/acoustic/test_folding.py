@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from conftest import make_tiny_model
 from torch import nn
 
 from v2s_sklearn import load_acoustic_model
@@ -113,3 +114,14 @@ def test_no_trace_in_weights_copies_and_pickles():
     assert len(pickle.dumps(copy)) == size
     half = model.at_half_rate()
     assert half._network().frontend is half.frontend
+
+
+def test_weights_that_are_shared_stay_shared_in_a_pickle():
+    model = make_tiny_model()
+    model.output.bias = model.also = torch.nn.Parameter(torch.arange(12.0))
+    model.again = model.output.bias
+    model.register_buffer("passing", torch.ones(2), persistent=False)
+    copied = pickle.loads(pickle.dumps(model.freeze()))
+    assert copied.again is copied.output.bias is copied.also and torch.equal(copied.again, model.again)
+    assert "passing" in copied._non_persistent_buffers_set and "passing" not in copied.state_dict()
+    assert not copied.again.requires_grad and copied.again is not model.again

@@ -12,7 +12,6 @@ from v2s_sklearn import V2SClassifier, load_acoustic_model, register_acoustic_mo
 from v2s_sklearn.acoustic import registry
 from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, load_weights, read_checksums, save_weights
 from v2s_sklearn.errors import WeightsError
-from v2s_sklearn.files import writing
 
 PACKAGED = sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors"))
 
@@ -158,7 +157,7 @@ def test_a_kill_while_weights_are_written_leaves_a_file_that_loads(n_writes, tmp
         written.append(args)
         os.rename(*args)
 
-    monkeypatch.setattr(writing.os, "replace", killed)
+    monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         write(path, make_other_model(2.0))
     monkeypatch.undo()

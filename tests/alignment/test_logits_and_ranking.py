@@ -91,6 +91,15 @@ def test_without_labels(gunpoint):
         rank_acoustic_models(gunpoint[0], gunpoint[1], ["tiny"], ["accuracy"])
 
 
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_nothing_to_rank_is_an_error(nothing, gunpoint, monkeypatch):
+    with pytest.raises(InvalidParameterError, match="there is nothing to rank. Give at least one source"):
+        rank_acoustic_models(gunpoint[0], models=nothing)
+    monkeypatch.setattr("v2s_sklearn.alignment.ranking.list_acoustic_models", lambda: list(nothing))
+    with pytest.raises(InvalidParameterError, match="there is nothing to rank"):
+        rank_acoustic_models(gunpoint[0])
+
+
 def test_more_classes_than_words():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(11), 2)

@@ -1,11 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from aeon.classification.convolution_based import MiniRocketClassifier
 from aeon.datasets import load_basic_motions, load_japanese_vowels
+from aeon.transformations.collection import Normalizer
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from v2s_sklearn import TransferClassifier, V2SClassifier
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
@@ -174,6 +178,47 @@ def test_multivariate_and_unequal_length():
     assert all(value.shape == (1, X[0].shape[1]) for value in maps.values())
 
 
+def long_frame(X):
+    """Return series as a frame with a row a time point, cases named against the order of the rows."""
+    ids = [f"case {len(X) - number}" for number in range(len(X))]
+    index = pd.MultiIndex.from_product([ids, range(X.shape[2])], names=["case", "time"])
+    return pd.DataFrame({f"channel {c}": X[:, c].ravel() for c in range(X.shape[1])}, index=index)
+
+
+def test_frames(gunpoint):
+    X, y = gunpoint[0][:6, :, :40], gunpoint[1][:6]
+    both = np.concatenate([X, X[:, :, ::-1]], axis=1)
+    for series in (X, both):
+        frame = long_frame(series)
+        labels = pd.Series(y, index=frame.index.unique("case")).sort_index()  # in another order than the cases
+        clf = V2SClassifier("tiny", random_state=0).fit(frame, labels)
+        expected = importance(clf, series, y)
+        assert expected.shape == series.shape and np.abs(expected).max() > 0
+        np.testing.assert_array_equal(importance(clf, frame, labels), expected)
+        np.testing.assert_array_equal(importance(clf, frame, y), expected)
+        maps = class_activation_maps(clf, frame, labels)
+        for layer, values in class_activation_maps(clf, series, y).items():
+            np.testing.assert_array_equal(maps[layer], values)
+    with pytest.raises(InvalidParameterError, match=r"y has shape \(2,\); needed is a label for each of 6 series"):
+        importance(clf, frame, y[:2])
+
+
+def test_searches_and_pipelines(gunpoint):
+    X, y = gunpoint[0][:12], gunpoint[1][:12]
+    pipeline = make_pipeline(Normalizer(), V2SClassifier("tiny", random_state=0)).fit(X, y)
+    search = GridSearchCV(pipeline, {"v2sclassifier__n_replicates": [1]}, cv=2).fit(X, y)
+    normalised = pipeline[:-1].transform(X)
+    expected = importance(pipeline[-1], normalised, y)
+    for whole in (pipeline, search):
+        np.testing.assert_array_equal(importance(whole, X, y), expected)
+        maps = class_activation_maps(whole, X[:2], y[:2])
+        for layer, values in class_activation_maps(pipeline[-1], normalised[:2], y[:2]).items():
+            np.testing.assert_array_equal(maps[layer], values)
+    # As it is, for the points of the series that it is given, where what replaces them is given, too.
+    as_it_is = importance(pipeline, X, y, background=[X.mean()])
+    assert as_it_is.shape == X.shape and not np.array_equal(as_it_is, expected)
+
+
 def test_what_cannot_be_used(gunpoint):
     X, y = gunpoint[0][:6], gunpoint[1][:6]
     clf = V2SClassifier("tiny", random_state=0)
@@ -225,5 +270,5 @@ def test_maps_of_unequal_length_and_unknown_labels(gunpoint):
     clf = V2SClassifier("tiny", random_state=0).fit(X, y)
     with pytest.raises(InvalidParameterError, match="differ in length"):
         class_activation_maps(clf, [X[0], X[1][:, :100]])
-    with pytest.raises(InvalidParameterError, match="unknown labels"):
+    with pytest.raises(InvalidParameterError, match=r"y has \['3'\], which are none of the classes \['1', '2'\]"):
         class_activation_maps(clf, X, ["3"] * 6)

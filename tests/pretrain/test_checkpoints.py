@@ -83,13 +83,11 @@ def test_a_full_disk_is_reported_and_leaves_the_old_checkpoint(work_dir, monkeyp
     checkpoint = Checkpoint(work_dir, CONFIG, new_model(), new_data(), [new_model(seed=5)])
     before = (work_dir / FILE).read_bytes()
 
-    def full(path, content):
-        with open(path, "wb") as file:
-            file.write(content[:100])
-        raise OSError(28, "No space left on device", str(path))
+    def full(temporary, path):
+        raise OSError(28, "No space left on device", str(temporary))
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(OSError, match="No space left on device"):
+    monkeypatch.setattr("v2s_sklearn.files.writing.os.replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '.*{FILE}'"):
         checkpoint.save({"model": new_model()}, [])
     assert (work_dir / FILE).read_bytes() == before
     assert [path.name for path in work_dir.iterdir()] == [FILE]
@@ -97,7 +95,7 @@ def test_a_full_disk_is_reported_and_leaves_the_old_checkpoint(work_dir, monkeyp
 
 def test_what_a_killed_process_left_is_removed(work_dir):
     checkpoint = Checkpoint(work_dir, CONFIG, new_model(), new_data())
-    old, new = (work_dir / f"{FILE}.{name}.tmp" for name in ("old", "new"))
+    old, new = (work_dir / f".{digit * 32}.v2s-tmp" for digit in "0a")
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))

@@ -294,7 +294,7 @@ def test_every_recipe_can_be_trained(speech, tmp_path):
     for name, recipe in command.RECIPES.items():
         earlier = list(command.RECIPES)[: list(command.RECIPES).index(name)]
         assert recipe.dataset in DATASETS
-        model = command.ARCHITECTURES[recipe.architecture](source_labels=["a", "b"], **recipe.network)
+        model = command.architecture_class(recipe.architecture)(source_labels=["a", "b"], **recipe.network)
         batch = torch.zeros(2, model.n_samples)
         assert model(batch).shape == (2, 2)
         needed = {*getattr(recipe.training, "teachers", ()), getattr(recipe.training, "start_from", None)} - {None}

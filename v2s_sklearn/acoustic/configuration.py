@@ -10,7 +10,6 @@ import inspect
 
 from v2s_sklearn.acoustic.frontend import LogMel
 from v2s_sklearn.acoustic.interface import AcousticModel
-from v2s_sklearn.acoustic.networks.openl3 import DecibelMel
 from v2s_sklearn.errors import WeightsError
 
 MAX_SAMPLES = 2**19  # half a minute at 16 kHz
@@ -86,7 +85,6 @@ PARAMETERS = {
     "unet_channels": SIZES,
 }
 OTHER_PARAMETERS = {"contour": {"n_blocks": sequence(LAYERS, 1, MAX_LAYERS)}}
-FRONTENDS = {"openl3": DecibelMel}  # the others have LogMel
 FRONTEND_PARAMETERS = {
     "win_length": FOURIER_LENGTH,
     "hop_length": SAMPLES,
@@ -184,7 +182,7 @@ def check_configuration(architecture, cls, config):
         f"at most {MAX_WAVEFORM_VALUES} values",
     )
     if "frontend" in values:
-        _check_spectrogram(architecture, values, max(widths))
+        _check_spectrogram(cls, values, max(widths))
     elif "kernel_size" in values:
         _check_filters(values)
 
@@ -193,12 +191,12 @@ def _as_list(value):
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _check_spectrogram(architecture, values, width):
+def _check_spectrogram(cls, values, width):
     """Check the front end of a network on spectrograms, alone and with the window."""
     given = values["frontend"] or {}
     if given == "audioset":
         return  # its constructor has no more arguments
-    frontend = FRONTENDS.get(architecture, LogMel)
+    frontend = getattr(cls, "FRONTEND", LogMel)
     defaults = {
         name: p.default for name, p in inspect.signature(frontend.__init__).parameters.items() if name != "self"
     }

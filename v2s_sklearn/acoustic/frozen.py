@@ -36,21 +36,27 @@ def _places(model):
     return [(one, name) for one in tensors for name in one]
 
 
-def _take_tensor(tensors, name):
-    """Leave None instead of a parameter or buffer; return it as what `_put_tensor` makes it again from."""
-    tensor, tensors[name] = tensors[name], None
+def _as_content(tensor):
+    """Return a parameter or buffer as what `_as_tensor` makes it again from."""
     if tensor is None:
         return None
     last = tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
     return tensor.detach().cpu().numpy(), last, isinstance(tensor, nn.Parameter), tensor.requires_grad
 
 
-def _put_tensor(tensors, name, content):
-    if content is not None:
-        array, last, is_parameter, requires_grad = content
-        tensor = to_tensor(array)
-        tensor = tensor.contiguous(memory_format=torch.channels_last) if last else tensor
-        tensors[name] = nn.Parameter(tensor, requires_grad) if is_parameter else tensor
+def _as_tensor(content):
+    if content is None:
+        return None
+    array, last, is_parameter, requires_grad = content
+    tensor = to_tensor(array)
+    tensor = tensor.contiguous(memory_format=torch.channels_last) if last else tensor
+    return nn.Parameter(tensor, requires_grad) if is_parameter else tensor
+
+
+def _each_once(function, values):
+    """Return what a function gives for each value, the same for the same object: weights that are shared stay so."""
+    found = {id(value): function(value) for value in {id(value): value for value in values}.values()}
+    return [found[id(value)] for value in values]
 
 
 class FrozenNetwork(nn.Module):
@@ -165,26 +171,34 @@ class FrozenNetwork(nn.Module):
         return twin
 
     def __reduce_ex__(self, protocol):
-        """Pickle and copy a loaded model as a reference to its weights file, one on a GPU for any device."""
+        """Pickle and copy a loaded model as a reference to its weights file, another one as arrays, for any device."""
         if self.full_rate is not None:
             return _at_half_rate, (self.full_rate,)
         if self.source is not None:
             return self.source.load, ()
-        if self.lies_on(torch.device("cpu")):
-            return super().__reduce_ex__(protocol)
         twin = self._copy({})
         for layer in _recurrent_layers(twin):
             layer._flat_weights = []
-        arrays = [_take_tensor(*place) for place in _places(twin)]
+        places = _places(twin)
+        arrays = _each_once(_as_content, [tensors[name] for tensors, name in places])
+        for tensors, name in places:
+            tensors[name] = None
+        # A set would be pickled in another order in each process.
+        passing = [sorted(module._non_persistent_buffers_set) for module in _own_modules(twin)]
+        for module in _own_modules(twin):
+            module._non_persistent_buffers_set = set()
         reduced: Any = super(FrozenNetwork, twin).__reduce_ex__(protocol)
-        return *reduced[:2], {**reduced[2], "_arrays": arrays}, *reduced[3:]
+        return *reduced[:2], {**reduced[2], "_arrays": arrays, "_passing": passing}, *reduced[3:]
 
     def __setstate__(self, state):
         state = dict(state)
-        arrays = state.pop("_arrays", None)
+        arrays, passing = state.pop("_arrays", None), state.pop("_passing", None)
         super().__setstate__(state)
-        for (tensors, name), content in zip(_places(self), arrays or (), strict=arrays is not None):
-            _put_tensor(tensors, name, content)
+        for module, names in zip(_own_modules(self), passing or (), strict=passing is not None):
+            module._non_persistent_buffers_set = set(names)
+        made = _each_once(_as_tensor, arrays or [])
+        for (tensors, name), tensor in zip(_places(self), made, strict=arrays is not None):
+            tensors[name] = tensor
         for layer in _recurrent_layers(self) if arrays else ():
             layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import threading
 from collections.abc import Callable
+from importlib.resources import as_file
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,7 +73,9 @@ class ModelReference(NamedTuple):
 
 
 def _packaged_models():
-    return {path.stem: path for path in WEIGHTS_DIR.glob("*.safetensors")}
+    """Return the packaged weights files by name: paths, or what lies in a zip."""
+    files = (file for file in WEIGHTS_DIR.iterdir() if file.name.endswith(".safetensors"))
+    return {file.name.removesuffix(".safetensors"): file for file in files}
 
 
 def list_acoustic_models() -> list[str]:
@@ -265,6 +268,8 @@ def _state_of(name):
             return None  # a model of the hub stays what it was when it was loaded
         return state_of_files(path for pattern in HUGGING_FACE_FILES for path in sorted(Path(reference).glob(pattern)))
     path = _packaged_models().get(name, Path(name))
+    if not isinstance(path, Path):
+        return None  # what lies in a zip stays what it was when the package was imported
     return state_of_files([path]) if os.path.isfile(path) else None
 
 
@@ -281,7 +286,8 @@ def _load(name, device):
                 f"{WEIGHTS_DIR / CHECKSUMS_FILE} has no checksum of {packaged[name].name}, without which a packaged "
                 "model is not used. Install the package again."
             )
-        model, digest = load_weights(packaged[name])
+        with as_file(packaged[name]) as path:  # of a zip, a copy for the time of loading
+            model, digest = load_weights(path, recorded)
     elif prefix in LOADERS:
         module, function = LOADERS[prefix]
         model, digest = getattr(importlib.import_module(module), function)(reference)

@@ -1,11 +1,15 @@
 """Weights files: safetensors with the model's configuration in the header, verified by sha256.
 
-The packaged files lie in ``weights/`` beside this file; ``weights/SHA256SUMS`` holds their checksums.
+The packaged files lie in ``weights/`` beside this file, on a disk or in a zip; ``weights/SHA256SUMS`` holds their
+checksums.
 """
 
 import hashlib
+import importlib
 import json
 import math
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +18,45 @@ from safetensors.torch import save
 from torch.overrides import TorchFunctionMode
 
 from v2s_sklearn.acoustic.configuration import check_configuration
-from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
-from v2s_sklearn.acoustic.networks.contour import ContourNet
-from v2s_sklearn.acoustic.networks.openl3 import OpenL3
-from v2s_sklearn.acoustic.networks.resnet import ResNet
-from v2s_sklearn.acoustic.networks.sincnet import SincNet
-from v2s_sklearn.acoustic.networks.tcn import TemporalConvNet
-from v2s_sklearn.acoustic.networks.unet import UNetAttentionRNN
-from v2s_sklearn.acoustic.networks.vggish import VGGish
-from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.files.checksums import LARGE, sha256_of
 from v2s_sklearn.files.tensors import check_finite, check_tensors, read_header, read_json, read_tensors
 from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.runtime.threads import one_thread
 
-WEIGHTS_DIR = Path(__file__).parent / "weights"
+WEIGHTS_DIR = files("v2s_sklearn.acoustic") / "weights"
 CHECKSUMS_FILE = "SHA256SUMS"
 HEADER_KEY = "v2s_sklearn"
+# Name in files -> module of `v2s_sklearn.acoustic.networks`, imported at its first use, and class.
 ARCHITECTURES = {
-    "attention_rnn": AttentionRNN,
-    "contour": ContourNet,
-    "openl3": OpenL3,
-    "resnet": ResNet,
-    "sincnet": SincNet,
-    "tcn": TemporalConvNet,
-    "unet_attention_rnn": UNetAttentionRNN,
-    "vggish": VGGish,
-    "wav2vec": Wav2Vec,
+    "attention_rnn": ("attention_rnn", "AttentionRNN"),
+    "contour": ("contour", "ContourNet"),
+    "openl3": ("openl3", "OpenL3"),
+    "resnet": ("resnet", "ResNet"),
+    "sincnet": ("sincnet", "SincNet"),
+    "tcn": ("tcn", "TemporalConvNet"),
+    "unet_attention_rnn": ("unet", "UNetAttentionRNN"),
+    "vggish": ("vggish", "VGGish"),
+    "wav2vec": ("wav2vec", "Wav2Vec"),
 }
 
 
-def read_checksums(directory=WEIGHTS_DIR):
+def architecture_class(name):
+    """Return the class of a network; KeyError if there is no architecture of this name."""
+    module, cls = ARCHITECTURES[name]
+    return getattr(importlib.import_module(f"v2s_sklearn.acoustic.networks.{module}"), cls)
+
+
+def read_checksums(directory: str | Path | Traversable = WEIGHTS_DIR) -> dict[str, set[str]]:
     """Return the recorded checksums of a folder: a dict of file name to set of sha256, empty without a record.
 
     A file has two where it was being written anew when the process was killed: the old one and the new one.
     """
-    path = Path(directory) / CHECKSUMS_FILE
-    if not path.exists():
+    path = (Path(directory) if isinstance(directory, str) else directory) / CHECKSUMS_FILE
+    if not path.is_file():
         return {}
     checksums: dict[str, set[str]] = {}
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_bytes().decode(errors="replace").splitlines():
         digest, _, name = line.strip().partition(" ")
         checksums.setdefault(name.strip().removeprefix("*"), set()).add(digest)
     return checksums
@@ -90,7 +92,7 @@ def save_weights(model, path, architecture, config):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_configuration(architecture, ARCHITECTURES[architecture], config)
+    check_configuration(architecture, architecture_class(architecture), config)
     header = json.dumps({"architecture": architecture, "config": config}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: header})
@@ -141,7 +143,7 @@ def _read_description(path, metadata):
     try:
         description = read_json(metadata[HEADER_KEY])
         architecture, config = description["architecture"], description["config"]
-        cls = ARCHITECTURES[architecture]
+        cls = architecture_class(architecture)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"it is of another kind ({type(error).__name__}: {error}). Needed: safetensors with the configuration "
@@ -172,8 +174,8 @@ def load_weights(path, sha256=None):
     ----------
     path : path
         A file that `save_weights` wrote. Where a ``SHA256SUMS`` beside it names it, it has to have that checksum.
-    sha256 : str, optional
-        What the file's checksum has to be.
+    sha256 : str or set of str, optional
+        What the file's checksum has to be, or some of which it has to be one.
 
     Returns
     -------
@@ -213,9 +215,12 @@ def load_weights(path, sha256=None):
 
 
 def check_checksum(path, sha256=None):
-    """Return the sha256 of a file; raise WeightsError if it is another than the given one, or than those recorded."""
+    """Return the sha256 of a file; raise WeightsError if it is none of those given, or of those recorded beside it."""
     digest = sha256_of(path)
-    recorded = read_checksums(path.parent).get(path.name, {digest}) if sha256 is None else {sha256}
+    if sha256 is None:
+        recorded = read_checksums(path.parent).get(path.name, {digest})
+    else:
+        recorded = {sha256} if isinstance(sha256, str) else sha256
     if digest not in recorded:
         raise WeightsError(
             f"{path} has sha256 {digest}, expected {' or '.join(sorted(recorded))}: the file was changed or damaged. "

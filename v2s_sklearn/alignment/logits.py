@@ -4,8 +4,9 @@ Shape legend: n source clips, N target cases, K source classes.
 """
 
 from functools import cache
+from importlib.resources import as_file, files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import safe_open
@@ -19,8 +20,10 @@ from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.network.inference import compute, in_blocks
 from v2s_sklearn.network.reprogrammed import cases_per_pass
 from v2s_sklearn.runtime.threads import one_thread
+from v2s_sklearn.series.wrapped import unwrap
 
-LOGITS_DIR = Path(__file__).parent / "source_logits"
+# On a disk or in a zip.
+LOGITS_DIR: Any = files("v2s_sklearn.alignment") / "source_logits"
 
 
 class SourceLogits(NamedTuple):
@@ -48,8 +51,8 @@ def save_source_logits(path, source_logits, weights_sha256):
 
 
 @cache
-def _read(path):
-    with safe_open(path, framework="numpy") as file:
+def _read(folder, name):
+    with as_file(folder / name) as path, safe_open(path, framework="numpy") as file:
         source_logits = SourceLogits(
             file.get_tensor("logits").astype(np.float64), file.get_tensor("labels").astype(np.int64)
         )
@@ -87,14 +90,13 @@ def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
     model = load_acoustic_model(acoustic_model)
     model = model.full_rate or model
     name, digest = model.source or (None, None)
-    path = LOGITS_DIR / f"{name}.safetensors"
-    if name is None or not path.is_file():
+    if name not in packaged_logits():
         raise InvalidParameterError(
             f"There are no packaged source logits for the acoustic model {name!r}, only for "
             f"{', '.join(sorted(packaged_logits()))}. Give the logits of clips that it was not trained on: "
             "load_acoustic_model(NAME)(clips)."
         )
-    source_logits, weights_sha256 = _read(path)
+    source_logits, weights_sha256 = _read(LOGITS_DIR, f"{name}.safetensors")
     if digest != weights_sha256:
         raise WeightsError(
             f"The source logits of {name!r} were made with weights of sha256 {weights_sha256}, but those loaded have "
@@ -105,7 +107,8 @@ def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
 
 def packaged_logits():
     """Return the names of the acoustic models whose source logits are packaged."""
-    return [path.stem for path in LOGITS_DIR.glob("*.safetensors")]
+    names = [file.name for file in LOGITS_DIR.iterdir()]
+    return [name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors")]
 
 
 def speaking_views(network):
@@ -157,6 +160,7 @@ def target_logits(clf: BaseV2SClassifier, X: Cases) -> np.ndarray | list[np.ndar
     (67, 36)
     >>> distance = sliced_wasserstein(load_source_logits("v2sa").logits, target_logits(clf, X))
     """
+    clf, X = unwrap(clf, BaseV2SClassifier, "V2SClassifier", X)
     check_is_fitted(clf)
     views = speaking_views(clf.net_.module_)
     if not views:

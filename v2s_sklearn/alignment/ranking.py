@@ -83,7 +83,7 @@ def rank_acoustic_models(
     Raises
     ------
     InvalidParameterError
-        If a criterion is unknown or needs labels and there are none.
+        If a criterion is unknown or needs labels and there are none, or there is no source.
     MissingDependencyError
         If pandas or POT is not installed.
 
@@ -104,8 +104,11 @@ def rank_acoustic_models(
     """
     pandas = import_optional("pandas", "theory", "The table of sources")
     criteria = _check_criteria(criteria, y)
+    models = list_acoustic_models() if models is None else list(models)
+    if not models:
+        raise InvalidParameterError("models=[]: there is nothing to rank. Give at least one source, or None for all.")
     rows = {}
-    for model in list_acoustic_models() if models is None else models:
+    for model in models:
         started = time.perf_counter()
         model = load_acoustic_model(model)
         row = measure(model, X, y, criteria, max_epochs=max_epochs, random_state=random_state, n_jobs=n_jobs)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.base import BaseV2SClassifier, Cases
-from v2s_sklearn.inspection.cases import on_time_axis, one_case, sounding_view
+from v2s_sklearn.inspection.cases import on_time_axis, one_case, opened_for_one, sounding_view
 from v2s_sklearn.inspection.drawing import PALETTE, class_colours, colour_bar, draw_series, legend_outside, make_axes
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 from v2s_sklearn.runtime.threads import one_thread
@@ -82,6 +82,7 @@ class AttentionDisplay:
         InvalidSeriesError
             If x does not fit the estimator.
         """
+        clf, x = opened_for_one(clf, x)
         view = sounding_view(clf, source)
         case = one_case(clf, x)
         waveforms, points = waveforms_of(clf, view, case)

@@ -7,7 +7,60 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.alignment.logits import speaking_views
+from v2s_sklearn.base import BaseV2S
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
+from v2s_sklearn.series.frames import align
+from v2s_sklearn.series.wrapped import unwrap
+
+
+def opened(clf, X=None):
+    """Return the estimator of this package that is meant, and series as they reach it, see `unwrap`.
+
+    Parameters
+    ----------
+    clf : estimator
+        It, or a search or a pipeline that ends in it.
+    X : collection, optional
+    """
+    return unwrap(clf, BaseV2S, "V2SClassifier or TransferClassifier", X)
+
+
+def opened_for_one(clf, x):
+    """Return the estimator that is meant and one series, (T,), (C, T) or (1, C, T), as it reaches it; see `opened`."""
+    if isinstance(clf, BaseV2S):
+        return clf, x
+    x = np.asarray(x)
+    return opened(clf, x if x.ndim == 3 else x[None])
+
+
+def class_columns(clf, y, X, n_cases):
+    """Return the column of each case's class in ``predict_proba``, (N,).
+
+    Parameters
+    ----------
+    clf : classifier
+        Fitted.
+    y : array-like of shape (N,) or None
+        None for what is predicted.
+    X : collection
+        The N series, as they were given: labels with the ids of a two-level frame are put in its order.
+    n_cases : int
+        N.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is not one of the classes for each case.
+    """
+    if y is None:
+        return clf.predict_proba(X).argmax(axis=1)
+    y, classes = np.asarray(align(y, X)), np.asarray(clf.classes_)
+    if y.shape != (n_cases,):
+        raise InvalidParameterError(f"y has shape {y.shape}; needed is a label for each of {n_cases} series.")
+    unknown = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise InvalidParameterError(f"y has {unknown}, which are none of the classes {classes.tolist()}.")
+    return np.searchsorted(classes, y)
 
 
 def fitted_views(clf):

@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.base import BaseV2SClassifier, Cases, RandomState
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.inspection.cases import opened
 from v2s_sklearn.inspection.drawing import MARKERS, PALETTE, class_colours, colour_bar, legend_outside, make_axes, short
 from v2s_sklearn.network.inference import BLOCK_CASES, compute, in_blocks
 from v2s_sklearn.network.reprogrammed import CHUNK_WAVEFORMS
 from v2s_sklearn.runtime.threads import one_thread
+from v2s_sklearn.series.frames import align
 from v2s_sklearn.views.pad import PadReprogram
 
 # t-SNE of more values takes their first principal components.
@@ -107,6 +109,8 @@ class EmbeddingDisplay:
         InvalidSeriesError
             If X does not fit the estimator.
         """
+        y = align(y, X)
+        clf, X = opened(clf, X)
         check_is_fitted(clf)
         if n_components not in (2, 3):
             raise InvalidParameterError(f"n_components={n_components!r}: a figure has 2 or 3 dimensions.")

@@ -11,8 +11,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from v2s_sklearn.base import Cases, RandomState
+from v2s_sklearn.base import BaseV2S, Cases, RandomState
 from v2s_sklearn.errors import InvalidParameterError, InvalidSeriesError
+from v2s_sklearn.inspection.cases import class_columns
+from v2s_sklearn.series.frames import align
+from v2s_sklearn.series.wrapped import open_wrapped
 
 # Lengths of the windows, as shares of the series.
 WINDOW_SHARES = (1 / 20, 1 / 10, 1 / 5)
@@ -42,8 +45,10 @@ def importance(
     ----------
     clf : classifier
         Fitted, with ``predict_proba``: :class:`~v2s_sklearn.V2SClassifier` in any mode,
-        :class:`~v2s_sklearn.TransferClassifier`, or any other of aeon or scikit-learn with ``background``.
+        :class:`~v2s_sklearn.TransferClassifier`, or any other of aeon or scikit-learn with ``background``. Of a search
+        or a pipeline, without ``background``, what it ends in, for series as the steps before leave them.
     X : array of shape (N, T) or (N, C, T), or list of N arrays (C, T_i)
+        Or any collection that a classifier of this package takes.
     y : array of shape (N,), optional
         The class of each series whose probability is looked at, usually the true one; by default what is predicted.
     windows : list of int, optional
@@ -84,10 +89,13 @@ def importance(
     >>> importance(clf, X[:2], y[:2]).shape
     (2, 1, 150)
     """
+    y = align(y, X)
+    if background is None:
+        clf, X, _ = open_wrapped(clf, X)
     check_is_fitted(clf)
-    cases, form = _cases(X)
+    cases, form = _cases(clf, X)
     background = _background(clf, background, cases[0].shape[0])
-    columns = _columns(clf, y, X, len(cases))
+    columns = class_columns(clf, y, form(cases), len(cases))
     longest = max(case.shape[1] for case in cases)
     if windows is None:
         windows = sorted({max(1, round(share * longest)) for share in WINDOW_SHARES})
@@ -111,9 +119,14 @@ def importance(
     return found if form is list else np.stack(found)
 
 
-def _cases(X):
-    """Return the series as a list of float arrays (C, T_i), and a function that gives them the form of X again."""
+def _cases(clf, X):
+    """Return the series as a list of float arrays (C, T_i), and a function that gives them the form of X again.
+
+    An estimator of this package takes more containers, and an array in place of each.
+    """
     form: Callable = list
+    if isinstance(clf, BaseV2S) and not isinstance(X, np.ndarray | list | tuple):
+        X = clf._preprocess_collection(X, store_metadata=False)
     if hasattr(X, "ndim"):
         X = np.asarray(X)
         if X.ndim not in (2, 3):
@@ -135,7 +148,7 @@ def _background(clf, background, n_channels):
         if scaler is None:
             raise InvalidParameterError(
                 f"{type(clf).__name__} does not know the mean of its training series. Give background, one value a "
-                "channel: X_train.mean(axis=(0, 2))."
+                "channel: X_train.mean(axis=(0, 2)). A pipeline, too, is then taken as it is."
             )
         background = scaler.training_mean_
     background = np.atleast_1d(np.asarray(background, dtype=np.float64))
@@ -145,19 +158,6 @@ def _background(clf, background, n_channels):
             "a channel."
         )
     return background
-
-
-def _columns(clf, y, X, n_cases):
-    """Return the column of each case's class in ``predict_proba``, (N,)."""
-    if y is None:
-        return clf.predict_proba(X).argmax(axis=1)
-    y, classes = np.asarray(y), np.asarray(clf.classes_)
-    if y.shape != (n_cases,):
-        raise InvalidParameterError(f"y has shape {y.shape}; needed is a label for each of {n_cases} series.")
-    unknown = np.setdiff1d(y, classes)
-    if len(unknown):
-        raise InvalidParameterError(f"y has {unknown.tolist()}, which are none of the classes {classes.tolist()}.")
-    return np.searchsorted(classes, y)
 
 
 def _windows_of(n_points, lengths, offsets):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from v2s_sklearn.base import BaseV2SClassifier
-from v2s_sklearn.inspection.cases import fitted_views
+from v2s_sklearn.inspection.cases import fitted_views, opened
 from v2s_sklearn.inspection.drawing import PALETTE, make_axes, short
 
 
@@ -73,6 +73,7 @@ class LabelMappingDisplay:
         InvalidParameterError
             If it is no V2SClassifier.
         """
+        clf, _ = opened(clf)
         views, mapping = fitted_views(clf), clf.net_.module_.mapping
         if mapping.takes == "logits":
             several = len(views) > 1

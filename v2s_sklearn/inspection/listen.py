@@ -1,5 +1,6 @@
 """The reprogrammed input as a sound file."""
 
+import io
 from math import gcd
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from scipy.signal import resample_poly
 
 from v2s_sklearn.acoustic.frontend import INT16_FULL_SCALE
 from v2s_sklearn.base import BaseV2SClassifier, Cases
-from v2s_sklearn.inspection.cases import one_case, sounding_view
+from v2s_sklearn.files.writing import check_target, write_atomically
+from v2s_sklearn.inspection.cases import one_case, opened_for_one, sounding_view
 from v2s_sklearn.inspection.reprogrammed_input import waveforms_of
 
 SAMPLE_RATE = 16000
@@ -55,6 +57,8 @@ def listen(clf: BaseV2SClassifier, x: Cases, path: str | Path, *, source: str | 
     ...     listen(clf, X[0], f"{folder}/series.wav").stat().st_size             # a second: 32000 bytes and a header
     32044
     """
+    check_target(path)
+    clf, x = opened_for_one(clf, x)
     view = sounding_view(clf, source)
     waveforms, _ = waveforms_of(clf, view, one_case(clf, x))
     rate = view.acoustic.sample_rate
@@ -62,5 +66,7 @@ def listen(clf: BaseV2SClassifier, x: Cases, path: str | Path, *, source: str | 
     if rate != SAMPLE_RATE:
         waveforms = resample_poly(waveforms, SAMPLE_RATE // divisor, rate // divisor, axis=1)
     samples = np.round(waveforms.reshape(-1) * INT16_FULL_SCALE)
-    wavfile.write(path, SAMPLE_RATE, samples.clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16))
+    content = io.BytesIO()
+    wavfile.write(content, SAMPLE_RATE, samples.clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16))
+    write_atomically(path, content.getvalue())
     return Path(path)

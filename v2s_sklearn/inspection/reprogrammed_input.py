@@ -10,7 +10,7 @@ import torch
 
 from v2s_sklearn.acoustic.frontend import LogMel, mel_filter_bank_edges
 from v2s_sklearn.base import BaseV2SClassifier, Cases
-from v2s_sklearn.inspection.cases import one_case, points_of_samples, sounding_view
+from v2s_sklearn.inspection.cases import one_case, opened_for_one, points_of_samples, sounding_view
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, draw_series, legend_outside, make_axes
 from v2s_sklearn.runtime.threads import one_thread
 
@@ -142,6 +142,7 @@ class ReprogrammedInputDisplay:
         InvalidSeriesError
             If x does not fit the estimator.
         """
+        clf, x = opened_for_one(clf, x)
         view = sounding_view(clf, source)
         case = one_case(clf, x)
         waveforms, points = waveforms_of(clf, view, case)

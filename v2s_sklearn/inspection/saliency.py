@@ -14,7 +14,16 @@ from torch import nn
 
 from v2s_sklearn.base import BaseV2SClassifier, Cases
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.inspection.cases import choose_view, fitted_views, on_time_axis, one_case, points_of_samples
+from v2s_sklearn.inspection.cases import (
+    choose_view,
+    class_columns,
+    fitted_views,
+    on_time_axis,
+    one_case,
+    opened,
+    opened_for_one,
+    points_of_samples,
+)
 from v2s_sklearn.inspection.drawing import COLORMAP, draw_series, make_axes, short
 from v2s_sklearn.network.reprogrammed import cases_per_pass
 from v2s_sklearn.runtime.threads import one_thread
@@ -72,13 +81,14 @@ def class_activation_maps(
     >>> {layer: values.shape for layer, values in class_activation_maps(clf, X[:2], y[:2]).items()}
     {'v2sa: conv.0': (2, 150), 'v2sa: conv.3': (2, 150)}
     """
+    clf, given = opened(clf, X)
     views = fitted_views(clf)
-    X = clf._preprocess_collection(X, store_metadata=False)
+    X = clf._preprocess_collection(given, store_metadata=False)
     clf._check_shape(X)
     if len({case.shape[1] for case in X}) != 1:
         raise InvalidParameterError("The series differ in length. Give those of one length at a time.")
     X = np.stack(list(X))
-    columns = _columns_of(clf, X, y)
+    columns = class_columns(clf, y, given, len(X))
     network, convolutions = _with_private_sources(clf.net_.module_)
     baseline = np.broadcast_to(clf.scaler_.training_mean_[:, None], X.shape[1:])
     maps: dict[str, list] = {}
@@ -104,20 +114,6 @@ def class_activation_maps(
             "'modulation' or 'contour'; importance() works for all."
         )
     return {name: np.concatenate(parts) for name, parts in maps.items()}
-
-
-def _columns_of(clf, X, y):
-    """Return the column of each case's class, (N,)."""
-    if y is None:
-        return clf.predict_proba(X).argmax(axis=1)
-    y = np.asarray(y)
-    unknown = np.setdiff1d(y, clf.classes_)
-    if y.shape != (len(X),) or len(unknown):
-        raise InvalidParameterError(
-            f"y has shape {y.shape} and unknown labels {unknown.tolist()}; needed is one of {clf.classes_.tolist()} "
-            f"for each of {len(X)} series."
-        )
-    return np.searchsorted(clf.classes_, y)
 
 
 def _with_private_sources(network):
@@ -258,6 +254,7 @@ class SaliencyDisplay:
         InvalidSeriesError
             If x does not fit the estimator.
         """
+        clf, x = opened_for_one(clf, x)
         views = fitted_views(clf)
         if source is not None:
             choose_view(views, source, "", "Take one of these.")

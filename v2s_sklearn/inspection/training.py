@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from v2s_sklearn.base import BaseV2SClassifier
 from v2s_sklearn.errors import InvalidParameterError
+from v2s_sklearn.inspection.cases import opened
 from v2s_sklearn.inspection.drawing import PALETTE, legend_outside, make_axes
 
 METRICS = {"loss": "loss (nats)", "acc": "accuracy", "swd": "sliced Wasserstein\ndistance (nats)"}
@@ -69,6 +70,7 @@ class TrainingDisplay:
         InvalidParameterError
             If nothing was trained.
         """
+        clf, _ = opened(clf)
         check_is_fitted(clf)
         epochs = getattr(getattr(clf, "net_", None), "history", None)
         if not epochs:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.base import BaseV2SClassifier, Cases
-from v2s_sklearn.inspection.cases import fitted_views, one_case
+from v2s_sklearn.inspection.cases import fitted_views, one_case, opened_for_one
 from v2s_sklearn.inspection.drawing import COLORMAP, PALETTE, class_colours, make_axes, short
 from v2s_sklearn.inspection.reprogrammed_input import log_mel_of, waveforms_of
 from v2s_sklearn.mapping.embeddings import STANDARDISED_LIMIT
@@ -84,6 +84,7 @@ class ViewsDisplay:
         InvalidSeriesError
             If x does not fit the estimator.
         """
+        clf, x = opened_for_one(clf, x)
         views, case = fitted_views(clf), one_case(clf, x)
         probabilities = clf.predict_proba([case])[0]
         best = probabilities.argmax()

@@ -3,15 +3,14 @@
 Shape legend: N cases, C channels, T time points.
 """
 
+import copy
 import warnings
 from functools import partial
-from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping, ProgressBar
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import noop
 from torch import nn
@@ -20,21 +19,6 @@ from v2s_sklearn.errors import InvalidParameterError, TrainingDivergedError
 from v2s_sklearn.network.inference import normalise
 from v2s_sklearn.network.reprogrammed import CHUNK_WAVEFORMS
 from v2s_sklearn.runtime.devices import device_or_cpu, resolve_device
-
-TRAINING_CONSTRAINTS = {
-    "max_epochs": [Interval(Integral, 0, None, closed="left")],
-    # What is larger does not fit into float32 after a few steps.
-    "learning_rate": [Interval(Real, 0, 1e6, closed="right")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "weight_decay": [Interval(Real, 0, 1e6, closed="both")],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "callbacks": [list, tuple, None],
-    "class_weight": [dict, StrOptions({"balanced"}), None],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-}
 
 
 def seeded_loader(dataset, seed=0, **kwargs):
@@ -119,16 +103,34 @@ class V2SNet(NeuralNetClassifier):
         super().on_train_end(net, X=X, y=y, **kwargs)
         self._set_training(False)
 
+    def timeless_history(self):
+        """Return the history without what a clock said: the same fit leaves the same history."""
+        return type(self.history)({name: epoch[name] for name in epoch if name != "dur"} for epoch in self.history)
+
     # The module is pickled as arrays, for any device; skorch's own way would pickle it twice. Adam's moments are twice
     # as large as theta and of no use after fit.
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in ("module", "optimizer_")}
+        state = {name: value for name, value in vars(self).items() if name not in ("module", "optimizer_")}
+        # Nothing that differs from fit to fit, or from process to process, as the order of a set does.
+        callbacks = [(name, _without_time(callback)) for name, callback in self.callbacks_]
+        constant = {"history_": self.timeless_history(), "callbacks_": callbacks}
+        return state | constant | {"_params_to_validate": sorted(self._params_to_validate)}
 
     def __setstate__(self, state):
         vars(self).update(state)
+        self._params_to_validate = set(self._params_to_validate)
         self.module = self.module_
         self.device = device_or_cpu(self.device)
         self.module_.to(self.device)
+
+
+def _without_time(callback):
+    """Return a callback without the time of day at which an epoch began."""
+    if type(callback) is not EpochTimer:
+        return callback
+    twin = copy.copy(callback)
+    twin.epoch_start_time_ = None
+    return twin
 
 
 def training_data(batch, sample_weight, precomputed=None):
@@ -150,7 +152,7 @@ def make_net(estimator, module, labels, random_state):
     Parameters
     ----------
     estimator : estimator
-        With the parameters of `TRAINING_CONSTRAINTS` and ``device``.
+        With the parameters of `v2s_sklearn.network.constraints` and ``device``.
     module : torch.nn.Module
         Takes ``series`` and ``lengths``, returns log-probabilities.
     labels : ndarray of shape (N,), int

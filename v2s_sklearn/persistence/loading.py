@@ -20,7 +20,6 @@ from v2s_sklearn.files.trees import read_tree
 from v2s_sklearn.mapping.mappings import LinearMapping, ManyToOneMapping
 from v2s_sklearn.network.fine_tuned import FineTunedModel
 from v2s_sklearn.network.reprogrammed import ReprogrammedModel
-from v2s_sklearn.network.training import make_net
 from v2s_sklearn.runtime.devices import device_or_cpu, resolve_device
 from v2s_sklearn.runtime.portable_modules import ArrayModule, Linear
 from v2s_sklearn.series.scaling import SeriesScaler
@@ -121,6 +120,8 @@ def load(
 
 def _make_net(estimator, module, history, device):
     """Return a net that predicts with a fitted module; what only training needs is left out."""
+    from v2s_sklearn.network.training import make_net  # with skorch, see v2s_sklearn.network.constraints
+
     needless = {"callbacks": None, "early_stopping": False, "max_epochs": 0, "device": device}
     settings = SimpleNamespace(**(estimator.get_params(deep=False) | needless))
     no_labels = np.zeros(1, dtype=int)  # only the size of the training batches depends on them

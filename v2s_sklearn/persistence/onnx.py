@@ -5,202 +5,79 @@ A graph holds what is computed for one case, with all shapes constant, and an op
 Shape legend: C channels, T time points of the fitted series, S waveform samples, K class probabilities.
 """
 
-import importlib
 import io
 import json
-import math
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from v2s_sklearn.errors import ExportError, MissingDependencyError
-from v2s_sklearn.files.writing import write_atomically
+from v2s_sklearn.base import BaseV2S, Cases
+from v2s_sklearn.errors import ExportError, InvalidParameterError, InvalidSeriesError
+from v2s_sklearn.files.writing import check_target, write_atomically
+from v2s_sklearn.persistence.operators import Exportable
+from v2s_sklearn.runtime.optional import import_optional
 from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.series.moments import shorten
+from v2s_sklearn.series.scaling import FINITE, LIMIT
+from v2s_sklearn.series.wrapped import unwrap
 
 OPSET = 18
 TOLERANCE = 1e-4
-# Random cases on which a graph is checked before it is written.
-N_CHECKED = 3
-
-
-def _constant(array, like):
-    return torch.from_numpy(np.ascontiguousarray(array)).to(like.dtype)
-
-
-class _Spectrum:
-    """Real and imaginary part of a spectrum, for what the package asks of a complex tensor."""
-
-    def __init__(self, real, imag):
-        self.real, self.imag = real, imag
-
-    def __getitem__(self, index):
-        return _Spectrum(self.real[index], self.imag[index])
-
-
-def _fourier_transform(values, n=None):
-    """Return what ``torch.fft.rfft`` does, as two matrix products; ``n`` is at least the number of values.
-
-    In double precision: a plain sum of so many terms is less exact than the fast transform, which shows in faint bands.
-    """
-    n_values = values.shape[-1]
-    n = int(n_values if n is None else n)
-    angle = 2 * np.pi * (np.outer(np.arange(int(n_values)), np.arange(n // 2 + 1)) % n) / n
-    parts = (values.double() @ torch.from_numpy(part) for part in (np.cos(angle), -np.sin(angle)))
-    return _Spectrum(*(part.to(values.dtype) for part in parts))
-
-
-def _gather(values, axis, index):
-    """Return values at indices along an axis, which becomes the axes of the indices."""
-    flat = values.index_select(axis, torch.from_numpy(index.ravel()))
-    return flat.unflatten(axis, index.shape)
-
-
-def _unfold(values, dimension, size, step):
-    """Return what ``Tensor.unfold`` does over the last dimension."""
-    starts = np.arange(0, int(values.shape[-1]) - size + 1, step)
-    return _gather(values, values.ndim - 1, starts[:, None] + np.arange(size))
-
-
-def _as_strided(values, size, stride, storage_offset=None):
-    """Return what ``as_strided`` does where it makes two axes of one, such as the patches along it."""
-    own = values.stride()
-    for axis in range(values.ndim):
-        before, (first, second), after = stride[:axis], stride[axis : axis + 2], stride[axis + 2 :]
-        divides = first % own[axis] == second % own[axis] == 0
-        if divides and tuple(before) == own[:axis] and tuple(after) == own[axis + 1 :]:
-            rows, columns = np.arange(int(size[axis])), np.arange(int(size[axis + 1]))
-            index = rows[:, None] * (first // own[axis]) + columns * (second // own[axis])
-            if index.max() < int(values.shape[axis]):
-                return _gather(values, axis, index)
-    raise NotImplementedError(f"as_strided to {tuple(size)} by {tuple(stride)}")
-
-
-def _means(values, starts, stops):
-    """Return the means of intervals along the last axis, as a matrix product."""
-    place = np.arange(int(values.shape[-1]))[:, None]
-    inside = (place >= starts) & (place < stops)
-    return values @ _constant(inside / inside.sum(0), values)
-
-
-def _adaptive_average(values, n_segments):
-    """Return what ``adaptive_avg_pool1d`` does."""
-    n_values, segments = int(values.shape[-1]), np.arange(n_segments)
-    return _means(values, segments * n_values // n_segments, -(-(segments + 1) * n_values // n_segments))
-
-
-def _adaptive_average_2d(values, sizes):
-    """Return what ``adaptive_avg_pool2d`` does."""
-    rows, columns = (int(size) for size in sizes)
-    return _adaptive_average(_adaptive_average(values, columns).transpose(2, 3), rows).transpose(2, 3)
-
-
-def _average(values, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """Return what ``avg_pool1d`` without padding does."""
-    n_values, size = int(values.shape[-1]), np.ravel(kernel_size)[0]
-    step = size if stride is None else np.ravel(stride)[0]
-    last = n_values - 1 if ceil_mode else n_values - size
-    starts = np.arange(0, last + 1, step)
-    return _means(values, starts, np.minimum(starts + size, n_values))
-
-
-def _differences(values, n=1, dim=-1, prepend=None):
-    """Return what ``diff`` does, once."""
-    if prepend is not None:
-        values = torch.cat([prepend, values], dim)
-    length = int(values.shape[dim]) - 1
-    return values.narrow(dim, 1, length) - values.narrow(dim, 0, length)
-
-
-def _in_double(function):
-    """Return a function computed in double precision: torch adds so in ``cumsum``, and reduces large angles well."""
-
-    def compute(values, *args, **kwargs):
-        """Return what the function gives in double precision, in that of the values."""
-        return function(values.double(), *args, **kwargs).to(values.dtype)
-
-    return compute
-
-
-def _cosine(values):
-    """Return the cosine as a sine: older onnxruntimes have no cosine in double precision."""
-    return torch.sin(values.double() + math.pi / 2).to(values.dtype)
-
-
-def _interpolate(start, end, weight):
-    """Return what ``lerp`` does: rounded once, from the nearer end. The phase of a voice shows the last bit."""
-    near = (weight < 0.5).to(weight.dtype)
-    base = near * start + (1 - near) * end
-    return (base.double() + (weight - (1 - near)).double() * (end - start).double()).to(start.dtype)
-
-
-def _pad(values, pad, mode="constant", value=None):
-    return torch.constant_pad_nd(values, tuple(int(size) for size in pad), value or 0.0)
-
-
-def _compare(function):
-    def compare(values, other, out=None):
-        """Return the comparison, as numbers where torch was given a tensor for them."""
-        found = function(values, other)
-        return found if out is None else found.to(values.dtype)
-
-    return compare
-
-
-class _Exportable(TorchFunctionMode):
-    """Replaces what ONNX has no operator for."""
-
-    REPLACED = {
-        nn.functional.adaptive_avg_pool1d: _adaptive_average,
-        nn.functional.adaptive_avg_pool2d: _adaptive_average_2d,
-        nn.functional.avg_pool1d: _average,
-        nn.functional.pad: _pad,
-        torch.cos: _cosine,
-        torch.cumsum: _in_double(torch.cumsum),
-        torch.diff: _differences,
-        torch.eq: _compare(torch.eq),
-        torch.fft.rfft: _fourier_transform,
-        torch.gt: _compare(torch.gt),
-        torch.lerp: _interpolate,
-        torch.relu_: torch.relu,
-        torch.sin: _in_double(torch.sin),
-        torch.Tensor.as_strided: _as_strided,
-        torch.Tensor.cumsum: _in_double(torch.cumsum),
-        torch.Tensor.diff: _differences,
-        torch.Tensor.unfold: _unfold,
-    }
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        return self.REPLACED.get(function, function)(*args, **(kwargs or {}))
+# Random walks on which a graph is checked before it is written.
+N_WALKS = 3
+# Deviations from the training mean at which flat series and steps are, on which it is checked, too.
+LEVELS = (-3.0, -1.1, -0.3, 0.0, 0.1, 0.7, 2.0)
+# The label of a series with NaN or infinity, where labels are integers; where they are texts, it is an empty one.
+NO_LABEL = np.iinfo(np.int64).min
 
 
 class _Path(nn.Module):
-    """What an estimator computes for a case: float64 (C, T) to (K,)."""
+    """What an estimator computes for a case: float64 (C, T) to (K,); NaN where a value is one that it refuses."""
 
-    mean_: torch.Tensor
-    scale_: torch.Tensor
+    mean: torch.Tensor
+    scale: torch.Tensor
+    unit: torch.Tensor
 
     def __init__(self, scaler, network, n_points, answer):
         super().__init__()
         self.network, self.answer = network, answer
+        self.limit = LIMIT if scaler.standardize else float("inf")
+        # Without standardisation, series beyond what can be heard are refused.
+        self.largest = float(np.finfo(np.float64).max) if scaler.standardize else LIMIT
         length = min(n_points, scaler.max_points or n_points)
         self.register_buffer("lengths", torch.tensor([length]))
-        self.register_buffer("shortening", torch.from_numpy(shorten(np.eye(n_points), length).T.copy()))
-        for name in ("mean_", "scale_", "mixture_"):
-            self.register_buffer(name, torch.from_numpy(np.asarray(getattr(scaler, name), dtype=np.float64)))
+        # Averages only where there are any: products with whole numbers leave constants constant.
+        shortening = shorten(np.eye(n_points), length).T.copy() if length < n_points else None
+        # In the scaler's units, as it computes, so that nothing overflows.
+        values = {
+            "shortening": shortening,
+            "unit": scaler.unit_[:, None],
+            "mean": (scaler.mean_ / scaler.unit_)[:, None],
+            "scale": (scaler.scale_ / scaler.unit_)[:, None],
+            "mixture": scaler.mixture_ if len(scaler.mean_) > 1 else None,
+        }
+        for name, value in values.items():
+            self.register_buffer(name, None if value is None else torch.from_numpy(np.asarray(value, np.float64)))
 
     def forward(self, case):
         """Return probabilities or features."""
-        with torch.no_grad(), _Exportable():
-            scaled = (case @ self.shortening.T - self.mean_[:, None]) / self.scale_[:, None]
-            return self.answer(self.network, (self.mixture_ @ scaled).float().unsqueeze(0), self.lengths)[0]
+        with torch.no_grad(), Exportable():
+            refused = torch.where(case.abs() <= self.largest, 0.0, float("nan")).sum()
+            scaled = self._scale(case).float().unsqueeze(0)
+            answer = self.answer(self.network, scaled, self.lengths)[0]
+            return answer + refused.to(answer.dtype)
+
+    def _scale(self, case):
+        """Return what `SeriesScaler.transform` does, in double precision."""
+        case = (case / self.unit).clamp(-FINITE, FINITE)
+        case = case if self.shortening is None else case @ self.shortening.T
+        scaled = ((case - self.mean) / self.scale).clamp(-self.limit, self.limit)
+        return scaled if self.mixture is None else self.mixture @ scaled
 
 
 def _probabilities(network, series, lengths):
@@ -211,67 +88,84 @@ def _features(network, series, lengths):
     return network.embed(series, lengths)
 
 
-def _require(module):
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Export to ONNX needs {module}, which is not installed: pip install 'v2s-sklearn[onnx]'."
-        ) from error
-
-
-def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolerance: float = TOLERANCE) -> None:
+def to_onnx(
+    estimator: Any,
+    path: str | Path,
+    X: Cases | None = None,
+    tolerance: float = TOLERANCE,
+    *,
+    dtype: str = "float64",
+    label: bool = False,
+) -> None:
     """Write what a fitted estimator computes as an ONNX graph, and check the graph with onnxruntime.
 
-    The graph takes ``X``, float64 (n_cases, n_channels, n_timepoints), series of the length of the fitted ones, any
-    number of them, and gives ``probabilities``, float64 (n_cases, n_classes), or the ``features`` of a transformer. Its
-    metadata hold ``classes``, the labels as JSON, and ``v2s_sklearn``, the estimator in words.
+    The graph takes ``X``, (n_cases, n_channels, n_timepoints), series of the length of the fitted ones, any number of
+    them, and gives ``probabilities``, float64 (n_cases, n_classes), or the ``features`` of a transformer. Its metadata
+    hold ``classes``, the labels as JSON, and ``v2s_sklearn``, the estimator in words. It fills no gaps: a series with
+    NaN or infinity has NaN for an answer.
+
+    It is checked on random walks, on flat series and steps of several levels, and on ``X``.
 
     Parameters
     ----------
     estimator : V2SClassifier, V2SFeatures or TransferClassifier
-        Fitted to series of equal length.
+        Fitted to series of equal length; or a search that found one. Of a pipeline that changes the series, give the
+        last step.
     path : path
         Of the file, which is written whole or not at all.
-    X : array-like of shape (n_cases, n_channels, n_timepoints), optional
-        Series on which the graph is checked; random walks by default.
+    X : collection, optional
+        Series on which the graph is checked, too, such as the training cases.
     tolerance : float, default=1e-4
         How much an answer of the graph may differ from the estimator's; of features relative to the largest. Voices in
         a spectrogram can need 1e-3: some of their features are shares of the frames above a level, and where a frame
         lies at the level, the last bit of single precision, in which no two libraries agree, decides. One or two of
         thousands of features jump by a frame; the rest moves probabilities by some 1e-6.
+    dtype : {"float64", "float32"}, default="float64"
+        Of the graph's input.
+    label : bool, default=False
+        Let the graph of a classifier give ``label`` first, as those of skl2onnx do: the most probable class, a text or
+        int64 (n_cases,). Of a series with NaN or infinity it is an empty text, or the least number of int64.
 
     Raises
     ------
     ExportError
         If the graph cannot hold what the estimator does; the message says what it does.
+    InvalidParameterError
+        If a parameter is none of these, or the estimator is inside another one that cannot be opened.
+    InvalidSeriesError
+        If X does not fit the estimator.
+    OSError
+        If the file cannot be written there, see `v2s_sklearn.files.writing.check_target`; before anything is computed.
     MissingDependencyError
         If onnx or onnxruntime is not installed.
     NotFittedError
         If the estimator is not fitted.
     """
+    estimator, _ = unwrap(estimator, BaseV2S, "V2SClassifier, V2SFeatures or TransferClassifier", alone=True)
     if not estimator.is_fitted:
         raise NotFittedError(f"This {type(estimator).__name__} is not fitted yet: call fit before to_onnx.")
-    onnx, runtime = _require("onnx"), _require("onnxruntime")
-    if estimator.metadata_["unequal_length"]:
-        raise ExportError(
-            f"This {type(estimator).__name__} was fitted to series of unequal length, and a graph is for one length. "
-            "Fit it to series of one length, for example padded or interpolated ones, or deploy it by its save."
-        )
+    check_target(path)
+    onnx, runtime = (import_optional(name, "onnx", "Export to ONNX") for name in ("onnx", "onnxruntime"))
+    _check(estimator, dtype, label)
     is_classifier = hasattr(estimator, "predict_proba")
     network, answer = (estimator.net_.module_, _probabilities) if is_classifier else (estimator._network, _features)
     shape = estimator.metadata_["n_channels"], estimator.metadata_["n_timepoints"]
-    if X is None:
-        X = np.random.RandomState(0).normal(size=(N_CHECKED, *shape)).cumsum(axis=2)
-        X = estimator.series_mean_[:, None] + estimator.series_scale_[:, None] * X / X.std()
-    X = np.asarray(X, dtype=np.float64).reshape(-1, *shape)
+    cases = {kind: values.astype(dtype) for kind, values in _checked_cases(estimator, shape, X).items()}
+    broken = np.repeat(cases["a random walk"][:1], 2, axis=0)
+    broken[:, -1, shape[1] // 2] = np.nan, np.inf
     device = next(network.parameters()).device
     try:
-        model = onnx.load_from_string(_trace(_Path(estimator.scaler_, network.cpu(), shape[1], answer), X[0]))
-        model = _scan(onnx.helper, model, shape, "probabilities" if is_classifier else "features")
+        model = onnx.load_from_string(
+            _trace(_Path(estimator.scaler_, network.cpu(), shape[1], answer), np.zeros(shape))
+        )
+        model = _scan(onnx, model, shape, "probabilities" if is_classifier else "features", dtype)
+        if label:
+            _add_label(onnx, model.graph, estimator.classes_)
         onnx.helper.set_model_props(model, _describe(estimator))
+        onnx.checker.check_model(model)
         graph = model.SerializeToString()
-        found = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"]).run(None, {"X": X})[0]
+        session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        found = {kind: session.run(None, {"X": values}) for kind, values in {**cases, "NaN": broken}.items()}
     except Exception as error:  # the exporter raises whatever it meets
         raise ExportError(
             f"{_in_words(estimator)} cannot be written as an ONNX graph of opset {OPSET} ({type(error).__name__}: "
@@ -279,14 +173,71 @@ def to_onnx(estimator: Any, path: str | Path, X: ArrayLike | None = None, tolera
         ) from error
     finally:
         network.to(device)
-    expected = estimator.predict_proba(X) if is_classifier else estimator.transform(X)
+    if not np.isnan(found.pop("NaN")[-1]).all():
+        raise ExportError(f"The ONNX graph of {_in_words(estimator)} gives answers for NaN: it was not written.")
+    for kind, values in cases.items():
+        expected = estimator.predict_proba(values) if is_classifier else estimator.transform(values)
+        _compare(estimator, kind, found[kind][-1], expected, tolerance)
+        if label and not np.array_equal(found[kind][0], estimator.classes_[found[kind][-1].argmax(axis=1)]):
+            raise ExportError(f"The ONNX graph of {_in_words(estimator)} gives other labels: it was not written.")
+    write_atomically(path, graph)
+
+
+def _check(estimator, dtype, label):
+    """Raise an error unless such a graph can be made of an estimator."""
+    if dtype not in ("float64", "float32"):
+        raise InvalidParameterError(f"dtype={dtype!r}: the input of a graph can be 'float64' or 'float32'.")
+    if label and not hasattr(estimator, "classes_"):
+        raise InvalidParameterError(f"{type(estimator).__name__} gives features, no label. Set label=False.")
+    if label and estimator.classes_.dtype.kind not in "biuU" and not _are_texts(estimator.classes_):
+        raise ExportError(
+            f"The labels are of dtype {estimator.classes_.dtype}; an ONNX graph gives texts or integers. Fit to such, "
+            "or set label=False and take the classes from the graph's metadata."
+        )
+    if estimator.metadata_["unequal_length"]:
+        raise ExportError(
+            f"This {type(estimator).__name__} was fitted to series of unequal length, and a graph is for one length. "
+            "Fit it to series of one length, for example padded or interpolated ones, or deploy it by its save."
+        )
+
+
+def _are_texts(classes):
+    return all(isinstance(label, str) for label in classes.tolist())
+
+
+def _checked_cases(estimator, shape, X):
+    """Return the series on which a graph is checked, arrays (N, C, T), by what each of them is."""
+    n_points = shape[1]
+    mean, scale = estimator.series_mean_[:, None], estimator.series_scale_[:, None]
+    walks = np.random.RandomState(0).normal(size=(N_WALKS, *shape)).cumsum(axis=2)
+    levels = np.array(LEVELS)[:, None, None] * np.ones(shape)
+    late = np.arange(n_points) >= n_points // 3
+    cases = {
+        "a random walk": walks / walks.std(),
+        "a flat series": levels,
+        "a step": np.where(late, levels, -levels / 2),
+    }
+    cases = {kind: mean + scale * values for kind, values in cases.items()}
+    if X is not None:
+        X = estimator._preprocess_collection(X, store_metadata=False)
+        wrong = {case.shape for case in X} - {shape}
+        if wrong:
+            raise InvalidSeriesError(
+                f"X has series of {wrong.pop()} channels and time points, but the graph is for those of fit, {shape}. "
+                "Give such series."
+            )
+        cases["a series of X"] = np.stack(list(X))
+    return cases
+
+
+def _compare(estimator, kind, found, expected, tolerance):
+    """Raise ExportError where the answers of a graph are not those of the estimator."""
     difference = np.abs(found - expected).max() / max(1.0, np.abs(expected).max())
     if not difference <= tolerance:
         raise ExportError(
-            f"The ONNX graph of {_in_words(estimator)} differs from it by {difference:.2g}, more than "
+            f"The ONNX graph of {_in_words(estimator)} differs from it by {difference:.2g} on {kind}, more than "
             f"tolerance={tolerance:g}: it was not written. Raise tolerance if that will do, or deploy it by its save."
         )
-    write_atomically(path, graph)
 
 
 @one_thread()
@@ -308,22 +259,51 @@ def _trace(module, case):
     return content.getvalue()
 
 
-def _scan(helper, model, shape, output):
+def _scan(onnx, model, shape, output, dtype):
     """Return a model that runs the graph of one case on all cases; its weights are held once."""
-    one = model.graph
+    helper, one = onnx.helper, model.graph
     (answer,) = one.output
     kind = answer.type.tensor_type
     body = helper.make_graph(one.node, "case", one.input, one.output)
-    node = helper.make_node("Scan", ["X"], [output], body=body, num_scan_inputs=1)
+    given = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Cast", ["X"], ["series"], to=one.input[0].type.tensor_type.elem_type),
+        helper.make_node("Scan", ["series"], [output], body=body, num_scan_inputs=1),
+    ]
     size = [dimension.dim_value or None for dimension in kind.shape.dim]
     graph = helper.make_graph(
-        [node],
+        nodes,
         "v2s_sklearn",
-        [helper.make_tensor_value_info("X", one.input[0].type.tensor_type.elem_type, ["n_cases", *shape])],
+        [helper.make_tensor_value_info("X", given, ["n_cases", *shape])],
         [helper.make_tensor_value_info(output, kind.elem_type, ["n_cases", *size])],
         one.initializer,
     )
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+def _add_label(onnx, graph, classes):
+    """Let a graph give the label of the most probable class first; none where the probabilities are NaN."""
+    helper, is_text = onnx.helper, classes.dtype.kind not in "biu"
+    kind = onnx.TensorProto.STRING if is_text else onnx.TensorProto.INT64
+    labels: list = [*classes.tolist(), ""] if is_text else [*map(int, classes.tolist()), NO_LABEL]
+    labels = [text.encode() for text in labels] if is_text else labels
+    graph.initializer.extend(
+        [
+            helper.make_tensor("labels", kind, [len(labels)], labels),
+            helper.make_tensor("no_label", onnx.TensorProto.INT64, [], [len(classes)]),
+            helper.make_tensor("first", onnx.TensorProto.INT64, [], [0]),
+        ]
+    )
+    graph.node.extend(
+        [
+            helper.make_node("ArgMax", ["probabilities"], ["largest"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["probabilities", "first"], ["one"], axis=1),
+            helper.make_node("Equal", ["one", "one"], ["known"]),  # NaN is no number, not even itself
+            helper.make_node("Where", ["known", "largest", "no_label"], ["chosen"]),
+            helper.make_node("Gather", ["labels", "chosen"], ["label"]),
+        ]
+    )
+    graph.output.insert(0, helper.make_tensor_value_info("label", kind, ["n_cases"]))
 
 
 def _in_words(estimator):

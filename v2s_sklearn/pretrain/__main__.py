@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, load_audioset_vggish
-from v2s_sklearn.acoustic.storage import ARCHITECTURES, WEIGHTS_DIR, load_weights, save_weights
+from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, architecture_class, load_weights, save_weights
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
 from v2s_sklearn.pretrain.card import describe_episodes, write_card
@@ -119,7 +119,9 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m v2s_sklearn.pretrain", description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES), help="the source model to train")
     parser.add_argument("--speech", type=Path, required=True, help="folder with the speech data")
-    parser.add_argument("--output", type=Path, default=WEIGHTS_DIR, help="folder for the weights and the model card")
+    parser.add_argument(
+        "--output", type=Path, default=str(WEIGHTS_DIR), help="folder for the weights and the model card"
+    )
     parser.add_argument("--work-dir", type=Path, default=Path("pretrain-work"), help="checkpoints, to resume from")
     parser.add_argument("--start-from", type=Path, help="public weights to fine-tune, as .safetensors (v2sp)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
@@ -194,7 +196,7 @@ def main(arguments=None):
         needed = "needs" if recipe.load_public else "takes no"
         raise WeightsError(f"{options.name} {needed} --start-from, the file of public weights it is fine-tuned from.")
 
-    architecture = ARCHITECTURES[recipe.architecture]
+    architecture = architecture_class(recipe.architecture)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         prototype = architecture(source_labels=["word"], **recipe.network)

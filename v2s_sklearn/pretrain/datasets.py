@@ -143,7 +143,7 @@ def inverted(features, log_mel, work_dir, batch_size=64):
     if not path.exists():
         work_dir.mkdir(parents=True, exist_ok=True)
         partial, n_bytes = path.with_suffix(".partial"), batch_size * N_SAMPLES * 2
-        with naming_file(partial), open(partial, "ab") as file:
+        with naming_file(path), open(partial, "ab") as file:
             n_done = file.tell() // n_bytes
             file.truncate(n_done * n_bytes)
             for start in range(n_done * batch_size, len(features), batch_size):

@@ -63,7 +63,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m v2s_sklearn.pretrain.source_logits", description=__doc__)
     parser.add_argument("names", nargs="*", help="acoustic models, by default all packaged ones")
     parser.add_argument("--speech", type=Path, required=True, help="folder with the speech data")
-    parser.add_argument("--output", type=Path, default=LOGITS_DIR, help="folder for the files")
+    parser.add_argument("--output", type=Path, default=str(LOGITS_DIR), help="folder for the files")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in options.names or [name for name in list_acoustic_models() if name in RECIPES]:

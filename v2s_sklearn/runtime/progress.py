@@ -1,9 +1,7 @@
 """Progress bars: whoever computes cases says how many are done, whoever was asked to show it sets up a bar."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-
-from tqdm.auto import tqdm
 
 _BAR = ContextVar("bar", default=None)
 
@@ -20,12 +18,18 @@ def progress(n_cases, what, show):
     show : bool
         Otherwise there is none.
     """
-    with tqdm(total=n_cases, desc=what, unit=" cases", disable=not show) as bar:
-        token = _BAR.set(bar if show else None)
+    with _bar(n_cases, what) if show else nullcontext() as bar:
+        token = _BAR.set(bar)
         try:
             yield
         finally:
             _BAR.reset(token)
+
+
+def _bar(n_cases, what):
+    from tqdm.auto import tqdm  # looks for notebooks and their widgets: not where no bar is wanted
+
+    return tqdm(total=n_cases, desc=what, unit=" cases")
 
 
 def is_shown():

@@ -16,22 +16,22 @@ from v2s_sklearn.views.waveforms import stretch
 def log_spectrum(waveforms, floor=1e-3):
     """Return the log power spectra up to the Nyquist frequency, as many values as samples: (..., S) to (..., S).
 
-    ``floor``, a share of the mean power of a waveform, is added before the logarithm; the level does not matter.
+    ``floor``, a share of the mean power of a waveform, is added before the logarithm; the level does not matter. In
+    double precision, rounded once: every library then gives the same numbers, and so counts the same moments above a
+    level, where that of single precision lets one or the other through.
     """
     n_samples = waveforms.shape[-1]
-    spectrum = torch.fft.rfft(waveforms, 2 * n_samples)[..., 1:]
+    spectrum = torch.fft.rfft(waveforms.double(), 2 * n_samples)[..., 1:]
     power = spectrum.real.square() + spectrum.imag.square()
-    return torch.log(power / (power.mean(-1, keepdim=True) + 1e-12) + floor)
+    return torch.log(power / (power.mean(-1, keepdim=True) + 1e-12) + floor).to(waveforms.dtype)
 
 
 def centre(waveforms):
-    """Return waveforms without their means, (..., S) to the same; of constant ones nothing is left, no rounding either.
+    """Return waveforms without their means, (..., S) to the same; of constant ones, whose mean is exact, zeros.
 
-    A mean is rounded, and what is then left of a constant would be blown up by all that does not ask for the level.
+    The means are taken in double precision, see `log_spectrum`.
     """
-    low, high = waveforms.amin(-1, keepdim=True), waveforms.amax(-1, keepdim=True)
-    centred = waveforms - waveforms.mean(-1, keepdim=True)
-    return torch.where(low == high, torch.zeros_like(centred), centred)
+    return waveforms - waveforms.double().mean(-1, keepdim=True).to(waveforms.dtype)
 
 
 class PlaybackReprogram(ArrayModule):

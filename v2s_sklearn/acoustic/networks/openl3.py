@@ -110,6 +110,9 @@ class OpenL3(AcousticModel):
     .. [1] J. Cramer et al., Look, listen, and learn more: design choices for deep audio embeddings, ICASSP 2019.
     """
 
+    #: Whose arguments are checked in files; that of the other architectures is LogMel.
+    FRONTEND = DecibelMel
+
     def __init__(
         self,
         source_labels,

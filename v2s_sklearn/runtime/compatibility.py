@@ -49,3 +49,13 @@ def _precision_flag(backend: Any, place: Any) -> tuple[Callable, Callable, Any]:
         return "none" if place.fp32_precision == backend.fp32_precision else place.fp32_precision
 
     return read, lambda precision: setattr(place, "fp32_precision", precision), "ieee"
+
+
+def initialize_llvm(llvm: Any) -> None:
+    """Let llvmlite compile for this machine, if need be for the first time."""
+    try:
+        llvm.initialize()
+    except RuntimeError:  # llvmlite >= 0.45 has done it
+        pass
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()

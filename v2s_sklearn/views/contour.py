@@ -11,7 +11,8 @@ from torch import nn
 from v2s_sklearn.acoustic.networks.contour import stretch as shorten
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.series.moments import orthonormal_mixture, power_of_two, spread
-from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
+from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures
+from v2s_sklearn.views.octaves import pool
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import mix_channels, stretch
 
@@ -155,8 +156,9 @@ class ContourView(View):
             plain = self.acoustic.pool([stage.flatten(0, 1) for stage in stages])
             parts.append(plain.reshape(len(waveforms), -1))
             for index, stage in enumerate(stages):
-                heard = getattr(self, f"kernel{length}_{index}") @ stage.flatten(1, 2)
-                parts.append(shares_and_wins(heard, getattr(self, f"level{length}_{index}")))
+                # As at one octave, under filters of one sample.
+                kernels, levels = (getattr(self, f"{name}{length}_{index}")[None, None] for name in ("kernel", "level"))
+                parts.append(pool(stage.flatten(1, 2).unsqueeze(1), kernels, levels))
         return torch.cat(parts, dim=1)
 
     def layers(self):

@@ -1,6 +1,7 @@
 """What older releases of our dependencies lack; nothing else in the package asks for a release."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import torch
@@ -53,9 +54,7 @@ def _precision_flag(backend: Any, place: Any) -> tuple[Callable, Callable, Any]:
 
 def initialize_llvm(llvm: Any) -> None:
     """Let llvmlite compile for this machine, if need be for the first time."""
-    try:
+    with suppress(RuntimeError):  # llvmlite >= 0.45 has done it
         llvm.initialize()
-    except RuntimeError:  # llvmlite >= 0.45 has done it
-        pass
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

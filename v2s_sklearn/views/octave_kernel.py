@@ -8,6 +8,7 @@ quantiles, L the samples of a waveform with the zeros around it.
 """
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import nn
 from v2s_sklearn.runtime.compilation import compile_kernel, has_wide_registers, loop
 from v2s_sklearn.views.mixtures import GROUP_SIZES, N_POOLED, QUANTILES
 
-# Mixtures that compete, and are computed, at a time; half of them have their sums in registers.
+# Mixtures that compete, and are computed, at a time; and that have their sums in registers at a time.
 N_ROWS = max(GROUP_SIZES)
 N_HELD = 8
 # Moments of a tile, whose rows are the mixtures and the largest and smallest of their groups.
@@ -25,12 +26,14 @@ N_MOMENTS = 256
 N_TILE_ROWS = N_ROWS + sum(2 * N_ROWS // size for size in GROUP_SIZES)
 # Waveforms are as long as a multiple of it.
 LANES = 16
+# So that places are integers of 64 bits, whatever a file says.
+MOST_OCTAVES = 32
 
 INTEGER, COUNT, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 LAST_BIT = ("contract",)  # a product and its sum may be rounded once, as in torch
 ARGUMENTS = {
     "waveforms": FLOAT.as_pointer(),  # (B, G, C * L)
-    "kernels": FLOAT.as_pointer(),  # (G, O, M / N_HELD, C * K, N_HELD)
+    "kernels": FLOAT.as_pointer(),  # (G, O, M / N_ROWS, C * K, N_ROWS)
     "levels": FLOAT.as_pointer(),  # (G, O, M, Q)
     "places": INTEGER.as_pointer(),  # (O, C * K), of the sample that a filter hears at the first moment
     "silence": FLOAT.as_pointer(),  # (S,), zeros and NaN at moments that do not count
@@ -45,7 +48,7 @@ class _Writer:
 
     def __init__(self, builder, arguments):
         self.builder = builder
-        vars(self).update(zip(ARGUMENTS, arguments, strict=True))
+        self.given = SimpleNamespace(**dict(zip(ARGUMENTS, arguments, strict=True)))
 
     def at(self, array, *factors_and_terms):
         """Return the address of an element: of (((a * n + b) * m + c) ...) for ``a, n, b, m, c ...``."""
@@ -81,16 +84,15 @@ class _Writer:
 
 def _write_mixtures(code, waveform, kernel, places, silence, moment, width):
     """Write what a tile holds at some moments: mixtures, and the extremes of their groups."""
-    builder, mixtures = code.builder, []
+    builder, given, mixtures = code.builder, code.given, []
     heard_at = builder.gep(waveform, [moment])
     for first in range(0, N_ROWS, N_HELD):
         start = [code.load(builder.gep(silence, [moment]), width)] * N_HELD
-        weights = code.at(kernel, first // N_HELD, code.n_taps, 0, N_HELD, 0)
-        with loop(builder, code.n_taps, carried=start) as (tap, sums, following):
+        with loop(builder, given.n_taps, carried=start) as (tap, sums, following):
             sample = code.load(builder.gep(heard_at, [builder.load(builder.gep(places, [tap]))]), width)
-            for row in range(N_HELD):
-                product = builder.fmul(code.spread(code.at(weights, tap, N_HELD, row), width), sample, flags=LAST_BIT)
-                following.append(builder.fadd(sums[row], product, flags=LAST_BIT))
+            for row, total in enumerate(sums, start=first):
+                product = builder.fmul(code.spread(code.at(kernel, tap, N_ROWS, row), width), sample, flags=LAST_BIT)
+                following.append(builder.fadd(total, product, flags=LAST_BIT))
         mixtures += sums
     rows, groups, size = list(mixtures), [(mixture, mixture) for mixture in mixtures], 1
     for larger in GROUP_SIZES:
@@ -99,20 +101,20 @@ def _write_mixtures(code, waveform, kernel, places, silence, moment, width):
         rows += [largest for largest, _ in groups] + [smallest for _, smallest in groups]
         size = larger
     for row, values in enumerate(rows):
-        code.store(values, code.at(code.tile, row, N_MOMENTS, moment))
+        code.store(values, code.at(given.tile, row, N_MOMENTS, moment))
 
 
 def _write_counts(code, row, levels, n_moments, counts, width):
     """Write the counts of a mixture: above its levels, and as the largest and the smallest of its groups."""
-    builder, kind = code.builder, ir.VectorType(COUNT, width)
+    builder, given, kind = code.builder, code.given, ir.VectorType(COUNT, width)
     of_mixture = [code.spread(code.at(levels, row, len(QUANTILES), level), width) for level in range(len(QUANTILES))]
     rivals, first = [], N_ROWS
     for size in GROUP_SIZES:
         group = builder.udiv(row, INTEGER(size))
         for _ in range(2):
-            rivals.append(code.at(code.tile, builder.add(group, INTEGER(first)), N_MOMENTS, 0))
+            rivals.append(code.at(given.tile, builder.add(group, INTEGER(first)), N_MOMENTS, 0))
             first += N_ROWS // size
-    values_at = code.at(code.tile, row, N_MOMENTS, 0)
+    values_at = code.at(given.tile, row, N_MOMENTS, 0)
     with loop(builder, n_moments, width, [kind([0] * width)] * N_POOLED) as (moment, sums, following):
         values = code.load(builder.gep(values_at, [moment]), width)
         found = [builder.fcmp_ordered(">", values, level) for level in of_mixture]
@@ -121,7 +123,7 @@ def _write_counts(code, row, levels, n_moments, counts, width):
             found.append(builder.fcmp_ordered("==", values, extreme))
         following += [builder.sub(count, builder.sext(one, kind)) for count, one in zip(sums, found, strict=True)]
     total = ir.Function(builder.module, ir.FunctionType(COUNT, [kind]), f"llvm.vector.reduce.add.v{width}i32")
-    n_mixtures = builder.mul(code.n_groups, INTEGER(N_ROWS))
+    n_mixtures = builder.mul(given.n_groups, INTEGER(N_ROWS))
     for number, count in enumerate(sums):
         place = code.at(counts, number, n_mixtures, row)
         builder.store(builder.add(builder.load(place), builder.call(total, [count])), place)
@@ -129,25 +131,26 @@ def _write_counts(code, row, levels, n_moments, counts, width):
 
 def _write_pooling(builder, *arguments):
     """Write the kernel, see ``ARGUMENTS``."""
-    code, wide = _Writer(builder, arguments), has_wide_registers()
+    code = _Writer(builder, arguments)
+    given = code.given
     with (
-        loop(builder, code.n_cases) as (case, *_),
-        loop(builder, code.n_kinds) as (kind, *_),
-        loop(builder, code.n_octaves) as (octave, *_),
-        loop(builder, code.n_moments, N_MOMENTS) as (begin, *_),
-        loop(builder, code.n_groups) as (group, *_),
+        loop(builder, given.n_cases) as (case, *_),
+        loop(builder, given.n_kinds) as (kind, *_),
+        loop(builder, given.n_octaves) as (octave, *_),
+        loop(builder, given.n_moments, N_MOMENTS) as (begin, *_),
+        loop(builder, given.n_groups) as (group, *_),
     ):
-        rest = builder.sub(code.n_moments, begin)
+        rest = builder.sub(given.n_moments, begin)
         n_moments = builder.select(builder.icmp_signed("<", rest, INTEGER(N_MOMENTS)), rest, INTEGER(N_MOMENTS))
-        waveform = builder.gep(code.at(code.waveforms, case, code.n_kinds, kind, code.n_samples, 0), [begin])
-        which = (kind, code.n_octaves, octave, code.n_groups, group)
-        kernel = code.at(code.kernels, *which, code.n_taps, 0, N_ROWS, 0)
-        levels = code.at(code.levels, *which, N_ROWS * len(QUANTILES), 0)
-        pooled = (case, code.n_kinds, kind, code.n_octaves, octave, N_POOLED, 0)
-        counts = code.at(code.counts, *pooled, code.n_groups, group, N_ROWS, 0)
-        places = code.at(code.places, octave, code.n_taps, 0)
-        silence = builder.gep(code.silence, [begin])
-        width = LANES if wide else 8
+        waveform = builder.gep(code.at(given.waveforms, case, given.n_kinds, kind, given.n_samples, 0), [begin])
+        which = (kind, given.n_octaves, octave, given.n_groups, group)
+        kernel = code.at(given.kernels, *which, given.n_taps, 0, N_ROWS, 0)
+        levels = code.at(given.levels, *which, N_ROWS * len(QUANTILES), 0)
+        pooled = (case, given.n_kinds, kind, given.n_octaves, octave, N_POOLED, 0)
+        counts = code.at(given.counts, *pooled, given.n_groups, group, N_ROWS, 0)
+        places = code.at(given.places, octave, given.n_taps, 0)
+        silence = builder.gep(given.silence, [begin])
+        width = LANES if has_wide_registers() else 8
         with loop(builder, n_moments, width) as (moment, *_):
             _write_mixtures(code, waveform, kernel, places, silence, moment, width)
         with loop(builder, INTEGER(N_ROWS)) as (row, *_):
@@ -174,6 +177,7 @@ def fits(waveforms, kernels, levels):
     return (
         levels.shape == (*kernels.shape[:3], len(QUANTILES))
         and waveforms.shape[1] == kernels.shape[0]
+        and kernels.shape[1] <= MOST_OCTAVES
         and kernels.shape[2] % N_ROWS == 0
         and kernels.shape[3] % waveforms.shape[2] == 0
     )
@@ -196,7 +200,7 @@ def pool_by_kernel(waveforms, kernels, levels):
     counts = torch.zeros(n_cases, n_kinds, n_octaves, N_POOLED, n_mixtures, dtype=torch.int32)
     arrays = (
         padded,
-        kernels.unflatten(2, (-1, N_HELD)).transpose(3, 4).contiguous(),
+        kernels.unflatten(2, (-1, N_ROWS)).transpose(3, 4).contiguous(),
         levels.contiguous(),
         torch.from_numpy(places.reshape(n_octaves, n_taps).astype(np.int64)),
         silence,

@@ -9,13 +9,11 @@ import torch
 from aeon.datasets import load_basic_motions, load_gunpoint
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.runtime.compilation import torch_alone
+from v2s_sklearn.runtime.compilation import kernel_module, torch_alone
 from v2s_sklearn.runtime.flops import count_flops
-from v2s_sklearn.views import octaves
-from v2s_sklearn.views.contour import ContourView
 from v2s_sklearn.views.mixtures import N_POOLED, QUANTILES
 from v2s_sklearn.views.octave_kernel import N_MOMENTS, fits, pool_by_kernel
-from v2s_sklearn.views.octaves import n_octaves, pool, pool_by_torch
+from v2s_sklearn.views.octaves import KERNEL, n_octaves, pool, pool_by_torch
 from v2s_sklearn.views.playback import PlaybackView
 
 
@@ -87,21 +85,6 @@ def test_playback_of_real_series(load, n_mixtures):
     assert_same_moments(view.embed(waveforms), expected, n_mixtures, X.shape[2])
 
 
-def test_stages_of_a_contour(gunpoint):
-    X = gunpoint[0][::2].astype(np.float32)
-    lengths = np.full(len(X), X.shape[2])
-    view = ContourView(load_acoustic_model("v2sc")).fit(X, lengths)
-    with torch.no_grad():
-        contours = view.waveforms(X, lengths)
-        with torch_alone():
-            expected = view.embed(contours)
-        found = view.embed(contours)
-    plain = view.blocks()["contour 128"]
-    assert torch.equal(found[:, plain], expected[:, plain])
-    moved = (found[:, plain.stop :] - expected[:, plain.stop :]).abs() > 1e-6
-    assert moved.double().mean() < 1e-3
-
-
 @pytest.mark.parametrize("n_channels", [1, 4])
 def test_bits_do_not_depend_on_company_or_threads(n_channels):
     waveforms, *fitted = drawn(n_channels, n_samples=150, n_cases=24)
@@ -119,17 +102,17 @@ def test_bits_do_not_depend_on_company_or_threads(n_channels):
 @pytest.fixture
 def uncompiled(monkeypatch):
     """What was compiled is forgotten before and after."""
-    octaves._kernel.cache_clear()
+    kernel_module.cache_clear()
     monkeypatch.delitem(sys.modules, "v2s_sklearn.views.octave_kernel")
     monkeypatch.delattr("v2s_sklearn.views.octave_kernel")
     yield monkeypatch
-    octaves._kernel.cache_clear()
+    kernel_module.cache_clear()
 
 
 def test_without_llvmlite(uncompiled):
     uncompiled.setitem(sys.modules, "llvmlite", None)
     data = drawn()
-    assert octaves._kernel() is None
+    assert kernel_module(KERNEL) is None
     assert torch.equal(pool(*data), pool_by_torch(*data))
 
 
@@ -150,13 +133,13 @@ def test_an_older_processor(uncompiled):
     uncompiled.setattr("llvmlite.binding.get_host_cpu_name", lambda: "")
     uncompiled.setattr("llvmlite.binding.get_host_cpu_features", llvmlite.binding.FeatureMap)
     data = drawn(n_samples=150)
-    kernel = octaves._kernel()
+    kernel = kernel_module(KERNEL)
     assert_same_moments(kernel.pool_by_kernel(*data), pool_by_torch(*data), 64, 150)
 
 
 def test_what_needs_the_operations_of_torch(monkeypatch):
     waveforms, kernels, _ = data = drawn()
-    assert octaves._kernel() is not None
+    assert kernel_module(KERNEL) is not None
     monkeypatch.setattr("v2s_sklearn.views.octave_kernel.pool_by_kernel", lambda *data: pytest.fail("a kernel"))
     n_products = waveforms[:, 0, 0].numel() * kernels[0, 0].numel() * kernels.shape[0] * kernels.shape[1]
     assert count_flops(pool, *data) == 2 * n_products

@@ -5,8 +5,11 @@ to find it in.
 """
 
 import ctypes
+import importlib
 import threading
+import warnings
 from contextlib import ContextDecorator, contextmanager
+from functools import cache
 
 import torch
 
@@ -52,13 +55,6 @@ def compile_kernel(name, kinds, write):
     return kernel
 
 
-def has_wide_registers():
-    """Return whether this processor has 32 registers of 16 numbers each."""
-    import llvmlite.binding as llvm
-
-    return bool(llvm.get_host_cpu_features().get("avx512f"))
-
-
 @contextmanager
 def loop(builder, stop, step=1, carried=()):
     """Write ``for index in range(0, stop, step)`` around what is written inside.
@@ -96,6 +92,25 @@ def loop(builder, stop, step=1, carried=()):
         value.add_incoming(after, builder.block)
     builder.branch(head)
     builder.position_at_end(end)
+
+
+@cache
+def kernel_module(name):
+    """Return a module with a kernel, compiled by its ``load_kernel``, or None where nothing can be compiled."""
+    try:
+        module = importlib.import_module(name)
+        module.load_kernel()
+    except ImportError:  # no llvmlite
+        return None
+    except Exception as error:  # whatever a compiler raises
+        warnings.warn(
+            f"llvmlite cannot compile for this machine ({type(error).__name__}: {error}). Torch computes the same, in "
+            "more time.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return module
 
 
 class torch_alone(ContextDecorator):

@@ -8,14 +8,14 @@ quantiles, L the samples of a waveform with the zeros around it.
 """
 
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 from llvmlite import ir
 from torch import nn
 
-from v2s_sklearn.runtime.compilation import compile_kernel, has_wide_registers, loop
+from v2s_sklearn.runtime.compilation import compile_kernel, loop
+from v2s_sklearn.runtime.vectors import COUNT, FLOAT, INTEGER, LANES, Code, n_lanes
 from v2s_sklearn.views.mixtures import GROUP_SIZES, N_POOLED, QUANTILES
 
 # Mixtures that compete, and are computed, at a time; and that have their sums in registers at a time.
@@ -24,13 +24,9 @@ N_HELD = 8
 # Moments of a tile, whose rows are the mixtures and the largest and smallest of their groups.
 N_MOMENTS = 256
 N_TILE_ROWS = N_ROWS + sum(2 * N_ROWS // size for size in GROUP_SIZES)
-# Waveforms are as long as a multiple of it.
-LANES = 16
 # So that places are integers of 64 bits, whatever a file says.
 MOST_OCTAVES = 32
 
-INTEGER, COUNT, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
-LAST_BIT = ("contract",)  # a product and its sum may be rounded once, as in torch
 ARGUMENTS = {
     "waveforms": FLOAT.as_pointer(),  # (B, G, C * L)
     "kernels": FLOAT.as_pointer(),  # (G, O, M / N_ROWS, C * K, N_ROWS)
@@ -43,57 +39,14 @@ ARGUMENTS = {
 }
 
 
-class _Writer:
-    """What the parts of the kernel have in common: arguments, arithmetic on places, vectors of ``width`` floats."""
-
-    def __init__(self, builder, arguments):
-        self.builder = builder
-        self.given = SimpleNamespace(**dict(zip(ARGUMENTS, arguments, strict=True)))
-
-    def at(self, array, *factors_and_terms):
-        """Return the address of an element: of (((a * n + b) * m + c) ...) for ``a, n, b, m, c ...``."""
-        place, *others = [INTEGER(part) if isinstance(part, int) else part for part in factors_and_terms]
-        for factor, term in zip(others[::2], others[1::2], strict=True):
-            place = self.builder.add(self.builder.mul(place, factor), term)
-        return self.builder.gep(array, [place])
-
-    def load(self, address, width):
-        """Return floats that lie side by side."""
-        values = self.builder.load(self.builder.bitcast(address, ir.VectorType(FLOAT, width).as_pointer()))
-        values.align = 4
-        return values
-
-    def store(self, values, address):
-        """Write floats side by side."""
-        self.builder.store(values, self.builder.bitcast(address, values.type.as_pointer())).align = 4
-
-    def spread(self, address, width):
-        """Return a float as often as a vector has places."""
-        kind = ir.VectorType(FLOAT, width)
-        one = self.builder.insert_element(kind(ir.Undefined), self.builder.load(address), COUNT(0))
-        return self.builder.shuffle_vector(one, kind(ir.Undefined), ir.VectorType(COUNT, width)([0] * width))
-
-    def extremes(self, values):
-        """Return the largest and the smallest of pairs of the largest and the smallest."""
-        (largest, smallest), *others = values
-        for high, low in others:
-            largest = self.builder.select(self.builder.fcmp_ordered(">", high, largest), high, largest)
-            smallest = self.builder.select(self.builder.fcmp_ordered("<", low, smallest), low, smallest)
-        return largest, smallest
-
-
 def _write_mixtures(code, waveform, kernel, places, silence, moment, width):
     """Write what a tile holds at some moments: mixtures, and the extremes of their groups."""
     builder, given, mixtures = code.builder, code.given, []
     heard_at = builder.gep(waveform, [moment])
     for first in range(0, N_ROWS, N_HELD):
         start = [code.load(builder.gep(silence, [moment]), width)] * N_HELD
-        with loop(builder, given.n_taps, carried=start) as (tap, sums, following):
-            sample = code.load(builder.gep(heard_at, [builder.load(builder.gep(places, [tap]))]), width)
-            for row, total in enumerate(sums, start=first):
-                product = builder.fmul(code.spread(code.at(kernel, tap, N_ROWS, row), width), sample, flags=LAST_BIT)
-                following.append(builder.fadd(total, product, flags=LAST_BIT))
-        mixtures += sums
+        weights = builder.gep(kernel, [INTEGER(first)])
+        mixtures += code.weighted_sums(start, heard_at, places, given.n_taps, weights, N_ROWS)
     rows, groups, size = list(mixtures), [(mixture, mixture) for mixture in mixtures], 1
     for larger in GROUP_SIZES:
         n_parts = larger // size
@@ -131,7 +84,7 @@ def _write_counts(code, row, levels, n_moments, counts, width):
 
 def _write_pooling(builder, *arguments):
     """Write the kernel, see ``ARGUMENTS``."""
-    code = _Writer(builder, arguments)
+    code = Code(builder, ARGUMENTS, arguments)
     given = code.given
     with (
         loop(builder, given.n_cases) as (case, *_),
@@ -150,7 +103,7 @@ def _write_pooling(builder, *arguments):
         counts = code.at(given.counts, *pooled, given.n_groups, group, N_ROWS, 0)
         places = code.at(given.places, octave, given.n_taps, 0)
         silence = builder.gep(given.silence, [begin])
-        width = LANES if has_wide_registers() else 8
+        width = n_lanes()
         with loop(builder, n_moments, width) as (moment, *_):
             _write_mixtures(code, waveform, kernel, places, silence, moment, width)
         with loop(builder, INTEGER(N_ROWS)) as (row, *_):

@@ -4,14 +4,11 @@ Shape legend: B batch, N cases, G kinds of waveforms, C channels of a series, S 
 of a filter, O octaves, M mixtures of the filters, Q quantiles.
 """
 
-import warnings
-from functools import cache
-
 import numpy as np
 import torch
 from torch import nn
 
-from v2s_sklearn.runtime.compilation import can_be_read
+from v2s_sklearn.runtime.compilation import can_be_read, kernel_module
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
@@ -19,6 +16,7 @@ from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 N_MIXTURES = (64, 128)
 # So many values are computed at a time: what fits into a processor's cache.
 BLOCK_VALUES = 2**18
+KERNEL = "v2s_sklearn.views.octave_kernel"
 
 
 def dilated_patches(waveforms, kernel_size, dilation):
@@ -73,30 +71,10 @@ def pool(waveforms, kernels, levels):
     Without gradients. On the CPU a compiled kernel does it in one pass, in a fraction of the time; what torch does is
     for other devices, for ONNX, and for comparison.
     """
-    kernel = _kernel() if can_be_read(waveforms, kernels, levels) else None
+    kernel = kernel_module(KERNEL) if can_be_read(waveforms, kernels, levels) else None
     if kernel is None or not kernel.fits(waveforms, kernels, levels):
         return pool_by_torch(waveforms, kernels, levels)
     return kernel.pool_by_kernel(waveforms, kernels, levels)
-
-
-@cache
-def _kernel():
-    """Return the module of the compiled kernel, or None where nothing can be compiled."""
-    try:
-        from v2s_sklearn.views import octave_kernel
-
-        octave_kernel.load_kernel()
-    except ImportError:  # no llvmlite
-        return None
-    except Exception as error:  # whatever a compiler raises
-        warnings.warn(
-            f"llvmlite cannot compile for this machine ({type(error).__name__}: {error}). Torch computes the same, in "
-            "more time.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return octave_kernel
 
 
 @torch.no_grad()  # shares of time have no gradient

@@ -78,7 +78,9 @@ def test_at_most_eight_modules_stand_at_the_top():
     assert len(list(PACKAGE.glob("*.py"))) <= 8
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: str(value) if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("module", "path"), list(modules()), ids=lambda value: str(value) if isinstance(value, str) else ""
+)
 def test_no_import_goes_up(module, path):
     room = room_of(module)
     for imported in imports(path):

@@ -1,6 +1,7 @@
 """What older releases of our dependencies lack; nothing else in the package asks for a release."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import torch
@@ -49,3 +50,11 @@ def _precision_flag(backend: Any, place: Any) -> tuple[Callable, Callable, Any]:
         return "none" if place.fp32_precision == backend.fp32_precision else place.fp32_precision
 
     return read, lambda precision: setattr(place, "fp32_precision", precision), "ieee"
+
+
+def initialize_llvm(llvm: Any) -> None:
+    """Let llvmlite compile for this machine, if need be for the first time."""
+    with suppress(RuntimeError):  # llvmlite >= 0.45 has done it
+        llvm.initialize()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()

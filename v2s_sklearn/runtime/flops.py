@@ -8,6 +8,8 @@ import math
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from v2s_sklearn.runtime.compilation import torch_alone
+
 
 def _lstm_flops(input_shape, input_weights, state_weights, *args, **kwargs):
     """Return the operations of one direction of an LSTM layer; the input is (T, B, I)."""
@@ -31,6 +33,6 @@ def count_flops(function, *inputs):
         torch.ops.aten._fft_r2c: _fourier_flops,
     }
     counter = FlopCounterMode(display=False, custom_mapping=formulas)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), torch_alone(), counter:
         function(*inputs)
     return counter.get_total_flops()

@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.networks.contour import resample
+from v2s_sklearn.runtime.compilation import can_be_read, kernel_module
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.series.moments import orthonormal_mixture, power_of_two, spread
-from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures, shares_and_wins
+from v2s_sklearn.views.mixtures import N_POOLED, fit_mixtures
+from v2s_sklearn.views.octaves import pool
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import mix_channels, stretch
 
 N_MIXTURES = 64
+KERNEL = "v2s_sklearn.acoustic.networks.contour_kernel"
 
 
 class ContourReprogram(ArrayModule):
@@ -129,6 +132,7 @@ class ContourView(View):
         chosen = np.unique(np.linspace(0, len(series) - 1, min(len(series), self.N_CASES)).astype(int))
         contours = self.waveforms(series[chosen], lengths[chosen])
         random_state = np.random.RandomState(self.seed)
+        vars(self).pop("_prepared_stages", None)  # of an earlier fit
         for length in self.transformation.lengths:
             statistics = self.acoustic.fit_statistics(resample(contours.flatten(0, 1), length))
             self._sizes = [len(part) for part in statistics]
@@ -140,9 +144,26 @@ class ContourView(View):
 
     def _stages(self, contours, length):
         """Return the activations of the stages at one length: (B, C, L) to a list of (B, C, D, L')."""
+        series = resample(contours.flatten(0, 1), length)
         statistics = getattr(self, f"statistics{length}").split(self._sizes)
-        stages = self.acoustic.stages(resample(contours.flatten(0, 1), length), statistics)
+        prepared = self._prepared(series, statistics)
+        stages = self.acoustic.stages(series, statistics) if prepared is None else prepared(series)
         return [stage.unflatten(0, (len(contours), -1)) for stage in stages]
+
+    def _prepared(self, series, statistics):
+        """Return what gives the stages of series (B, L) in less time than torch; None where torch has to do it."""
+        kernels = kernel_module(KERNEL) if can_be_read(series) and not torch.is_grad_enabled() else None
+        length = series.shape[1]
+        if kernels is None or not kernels.fits(self.acoustic, length):
+            return None
+        prepared = vars(self).setdefault("_prepared_stages", {})
+        if length not in prepared:
+            prepared[length] = kernels.PreparedStages(self.acoustic, statistics, length)
+        return prepared[length]
+
+    def __getstate__(self):
+        # With weights of the acoustic model in it.
+        return {name: value for name, value in super().__getstate__().items() if name != "_prepared_stages"}
 
     def embed(self, waveforms):
         """Return the pooled stages: (B, C, L) to (B, lengths * (C * P + stages * M * N_POOLED)).
@@ -155,8 +176,9 @@ class ContourView(View):
             plain = self.acoustic.pool([stage.flatten(0, 1) for stage in stages])
             parts.append(plain.reshape(len(waveforms), -1))
             for index, stage in enumerate(stages):
-                heard = getattr(self, f"kernel{length}_{index}") @ stage.flatten(1, 2)
-                parts.append(shares_and_wins(heard, getattr(self, f"level{length}_{index}")))
+                # As at one octave, under filters of one sample.
+                kernels, levels = (getattr(self, f"{name}{length}_{index}")[None, None] for name in ("kernel", "level"))
+                parts.append(pool(stage.flatten(1, 2).unsqueeze(1), kernels, levels))
         return torch.cat(parts, dim=1)
 
     def layers(self):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from v2s_sklearn.runtime.compilation import can_be_read, kernel_module
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 
@@ -15,6 +16,7 @@ from v2s_sklearn.views.mixtures import fit_mixtures, shares_and_wins
 N_MIXTURES = (64, 128)
 # So many values are computed at a time: what fits into a processor's cache.
 BLOCK_VALUES = 2**18
+KERNEL = "v2s_sklearn.views.octave_kernel"
 
 
 def dilated_patches(waveforms, kernel_size, dilation):
@@ -58,21 +60,36 @@ class OctavePooling(ArrayModule):
         self.register_buffer("kernels", to_tensor(kernels))
         self.register_buffer("levels", to_tensor(levels))
 
-    @torch.no_grad()  # shares of time have no gradient
     def forward(self, waveforms):
         """Return the pooled mixtures, kind by kind: (B, G, C, S) to (B, G * O * M * N_POOLED)."""
-        n_values = self.kernels.shape[2] * waveforms.shape[3]
-        n_kinds = min(max(1, BLOCK_VALUES // n_values), waveforms.shape[1])
-        n_cases = max(1, BLOCK_VALUES // (n_values * n_kinds))
-        parts = [tensor.split(n_kinds) for tensor in (self.kernels, self.levels)]
-        return torch.cat(
-            [
-                torch.cat(
-                    [_pool(part, *fitted) for part, *fitted in zip(block.split(n_kinds, 1), *parts, strict=True)], 1
-                )
-                for block in waveforms.split(n_cases)
-            ]
-        )
+        return pool(waveforms, self.kernels, self.levels)
+
+
+def pool(waveforms, kernels, levels):
+    """Return the pooled mixtures, kind by kind: (B, G, C, S), (G, O, M, C * K), (G, O, M, Q) to (B, ...).
+
+    Without gradients. On the CPU a compiled kernel does it in one pass, in a fraction of the time; what torch does is
+    for other devices, for ONNX, and for comparison.
+    """
+    kernel = kernel_module(KERNEL) if can_be_read(waveforms, kernels, levels) else None
+    if kernel is None or not kernel.fits(waveforms, kernels, levels):
+        return pool_by_torch(waveforms, kernels, levels)
+    return kernel.pool_by_kernel(waveforms, kernels, levels)
+
+
+@torch.no_grad()  # shares of time have no gradient
+def pool_by_torch(waveforms, kernels, levels):
+    """Return what `pool` does, by torch's operations."""
+    n_values = kernels.shape[2] * waveforms.shape[3]
+    n_kinds = min(max(1, BLOCK_VALUES // n_values), waveforms.shape[1])
+    n_cases = max(1, BLOCK_VALUES // (n_values * n_kinds))
+    parts = [tensor.split(n_kinds) for tensor in (kernels, levels)]
+    return torch.cat(
+        [
+            torch.cat([_pool(part, *fitted) for part, *fitted in zip(block.split(n_kinds, 1), *parts, strict=True)], 1)
+            for block in waveforms.split(n_cases)
+        ]
+    )
 
 
 def _pool(waveforms, kernels, levels):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from v2s_sklearn.runtime.portable_modules import ArrayModule
+from v2s_sklearn.views.mixtures import GROUP_SIZES, N_POOLED, QUANTILES
 from v2s_sklearn.views.octaves import OctavePooling, fit_octaves
 from v2s_sklearn.views.view import View
 from v2s_sklearn.views.waveforms import stretch
@@ -32,6 +33,35 @@ def centre(waveforms):
     The means are taken in double precision, see `log_spectrum`.
     """
     return waveforms - waveforms.double().mean(-1, keepdim=True).to(waveforms.dtype)
+
+
+def fade_wins(pooled, series, n_octaves):
+    """Return what is pooled of series; of constant ones near zero, all mixtures of a group win alike.
+
+    Which mixtures of constants are the largest does not depend on how large those are. At zero, the mean of the
+    training series, rounding would decide; so there each wins as often as the others, and less so up to one deviation.
+
+    Parameters
+    ----------
+    pooled : tensor of shape (B, O * M * N_POOLED)
+        From `OctavePooling`, of one kind of waveforms.
+    series : tensor of shape (B, C, S)
+        Those waveforms.
+    n_octaves : int
+        O.
+
+    Returns
+    -------
+    tensor of shape (B, O * M * N_POOLED)
+        That of series that are not constant as it is.
+    """
+    constant = (series.amax(-1) == series.amin(-1)).all(1)[:, None]
+    loudness = series.abs().amax((1, 2)).clamp(max=1.0)[:, None, None, None]
+    octaves = pooled.unflatten(1, (n_octaves, N_POOLED, -1))  # (B, O, N_POOLED, M)
+    shares, wins = octaves.tensor_split([len(QUANTILES)], dim=2)
+    alike = torch.tensor([1 / size for size in GROUP_SIZES for _ in range(2)], dtype=wins.dtype, device=wins.device)
+    wins = loudness * wins + (1 - loudness) * alike[:, None]
+    return torch.where(constant, torch.cat([shares, wins], dim=2).flatten(1), pooled)
 
 
 class PlaybackReprogram(ArrayModule):
@@ -124,4 +154,12 @@ class PlaybackView(View):
 
     def embed(self, waveforms):
         """Return the pooled answers of the filters: (B, G, S) to (B, D)."""
-        return self.pooling(waveforms.unflatten(1, (self.N_KINDS, -1)))
+        kinds = waveforms.unflatten(1, (self.N_KINDS, -1))
+        series, others = self.pooling(kinds).tensor_split([self.n_pooled_of_a_kind], dim=1)
+        return torch.cat([fade_wins(series, kinds[:, 0], self.pooling.kernels.shape[1]), others], dim=1)
+
+    @property
+    def n_pooled_of_a_kind(self):
+        """Number of embedding values of one kind of waveforms."""
+        n_octaves, n_mixtures = self.pooling.kernels.shape[1:3]
+        return n_octaves * n_mixtures * N_POOLED

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY_CONFIG, make_tiny_model
 
 from v2s_sklearn import V2SClassifier, load, to_onnx
-from v2s_sklearn.acoustic.storage import save_weights
+from v2s_sklearn.acoustic.storage import load_weights, save_weights
 from v2s_sklearn.files import writing
 from v2s_sklearn.files.writing import ABANDONED, check_target, write_atomically
 from v2s_sklearn.inspection import listen
@@ -74,6 +75,19 @@ def test_links_are_followed(write, tmp_path):
         assert target.stat().st_size > 100
     write(tmp_path / "folder" / ".." / "current")
     assert link.is_symlink()
+
+
+def test_weights_behind_a_link_load_by_both_names(tmp_path):
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "v3.safetensors", tmp_path / "current.safetensors"
+    link.symlink_to(target)
+    model = make_tiny_model()
+    for path in (target, link, target, link):
+        model.output.bias.data += 1.0
+        save_weights(model, path, "attention_rnn", TINY_CONFIG)
+        for name in (link, target):
+            assert torch.equal(load_weights(name)[0].output.bias, model.output.bias)
+        assert link.is_symlink()
 
 
 def test_links_through_links_and_in_circles(tmp_path):
@@ -151,7 +165,7 @@ def test_what_is_no_regular_file_is_refused(kind, write, tmp_path, monkeypatch):
         write(path)
     after = os.lstat(path)
     assert (after.st_mode, after.st_ino, after.st_dev) == (before.st_mode, before.st_ino, before.st_dev)
-    assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
+    assert set(os.listdir(tmp_path)) <= {kind} and not Path("/dev/SHA256SUMS").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import math
+import os
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,7 +22,7 @@ from v2s_sklearn.acoustic.configuration import check_configuration
 from v2s_sklearn.errors import WeightsError
 from v2s_sklearn.files.checksums import LARGE, sha256_of
 from v2s_sklearn.files.tensors import check_finite, check_tensors, read_header, read_json, read_tensors
-from v2s_sklearn.files.writing import write_atomically
+from v2s_sklearn.files.writing import check_target, write_atomically
 from v2s_sklearn.runtime.threads import one_thread
 
 WEIGHTS_DIR = files("v2s_sklearn.acoustic") / "weights"
@@ -68,7 +69,7 @@ def _write_checksums(directory, checksums):
 
 
 def save_weights(model, path, architecture, config):
-    """Write a model's weights with its configuration, and record the checksum beside it.
+    """Write a model's weights with its configuration, and record the checksum beside the file, where links lead.
 
     Parameters
     ----------
@@ -92,16 +93,17 @@ def save_weights(model, path, architecture, config):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    target, _ = check_target(path)
     check_configuration(architecture, architecture_class(architecture), config)
     header = json.dumps({"architecture": architecture, "config": config}, sort_keys=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: header})
     digest = hashlib.sha256(content).hexdigest()
     # Killed at any moment, it leaves a file whose checksum is recorded.
-    checksums = read_checksums(path.parent)
-    _write_checksums(path.parent, checksums | {path.name: checksums.get(path.name, set()) | {digest}})
+    checksums = read_checksums(target.parent)
+    _write_checksums(target.parent, checksums | {target.name: checksums.get(target.name, set()) | {digest}})
     write_atomically(path, content)
-    _write_checksums(path.parent, checksums | {path.name: {digest}})
+    _write_checksums(target.parent, checksums | {target.name: {digest}})
     return digest
 
 
@@ -218,7 +220,8 @@ def check_checksum(path, sha256=None):
     """Return the sha256 of a file; raise WeightsError if it is none of those given, or of those recorded beside it."""
     digest = sha256_of(path)
     if sha256 is None:
-        recorded = read_checksums(path.parent).get(path.name, {digest})
+        places = Path(os.path.realpath(path)), path  # what is written through a link is recorded where that leads
+        recorded = next(filter(None, (read_checksums(place.parent).get(place.name) for place in places)), {digest})
     else:
         recorded = {sha256} if isinstance(sha256, str) else sha256
     if digest not in recorded:

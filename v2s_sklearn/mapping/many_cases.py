@@ -2,8 +2,8 @@
 
 In single precision: the least strength tried, a millionth of the sum of the eigenvalues, is far above its rounding.
 
-Shape legend: N cases, n scored cases, D features of all ridges, d features of one ridge, M sums, C classes, A strengths,
-R rows of a Gram matrix.
+Shape legend: N cases, n scored cases, D features of all ridges, d features of one ridge, M sums, C classes,
+A strengths, R rows of a Gram matrix.
 """
 
 import numpy as np

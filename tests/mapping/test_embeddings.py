@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from v2s_sklearn.mapping.embeddings import (
+    STANDARDISED_LIMIT,
     ArrayEmbeddings,
     ComputedEmbeddings,
     StandardisedEmbeddings,
@@ -76,7 +77,12 @@ def test_standardisation_is_the_weighted_mean_and_deviation(block_cases):
     varies = np.arange(6) != 2
     np.testing.assert_allclose(scale[varies], deviation[varies], rtol=1e-9)
     assert np.isinf(scale[2])
-    standardised = StandardisedEmbeddings(ArrayEmbeddings(table, block_cases), mean, scale, limit=1.5)
+    standardised = StandardisedEmbeddings(ArrayEmbeddings(table, block_cases), mean, scale)
     values = np.vstack([block for _, block in standardised.blocks()])
-    np.testing.assert_allclose(values[:, varies], np.clip((table - mean) / scale, -1.5, 1.5)[:, varies])
+    unlimited = (table - mean) / scale
+    assert np.abs(unlimited).max() > STANDARDISED_LIMIT
+    np.testing.assert_allclose(values, np.clip(unlimited, -STANDARDISED_LIMIT, STANDARDISED_LIMIT))
     assert not values[:, 2].any()
+    some = np.array([1, 2, 5])
+    np.testing.assert_array_equal(standardised.columns(some), values[:, some])
+    assert standardised.columns(some, np.float32).dtype == np.float32

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from v2s_sklearn.mapping.embeddings import ArrayEmbeddings, StandardisedEmbeddings, select
-from v2s_sklearn.mapping.ridge import calibrate, counted_cases, platt_targets, solve_ridge, solve_ridges
+from v2s_sklearn.mapping.ridge import calibrate, counted_cases, platt_targets, solve_ridge
 
 
 @pytest.fixture(params=[(30, 80), (60, 12)], ids=["wide", "tall"])
@@ -135,38 +134,3 @@ def test_a_weight_is_a_number_of_copies(problem):
     repeated = solve_at(0.3, np.repeat(x, copies, axis=0), np.repeat(labels, copies), np.ones(copies.sum()))
     np.testing.assert_allclose(weighted.coef, repeated.coef, atol=1e-9)
     np.testing.assert_allclose(weighted.intercept, repeated.intercept, atol=1e-9)
-
-
-def centred(x, weights, block_cases=None):
-    return StandardisedEmbeddings(
-        ArrayEmbeddings(x, block_cases), weights @ x / weights.sum(), np.ones(x.shape[1]), limit=np.inf
-    )
-
-
-@pytest.mark.parametrize("block_cases", [1, 7, 1000])
-@pytest.mark.parametrize("limit_bytes", [1, 30_000])
-def test_ridges_solved_together_and_in_blocks_are_those_solved_alone(problem, block_cases, limit_bytes):
-    """Of the cases, of the features, parts of each other, and with gaps."""
-    x, weights, labels = problem
-    d = x.shape[1]
-    groups = [np.arange(d), np.arange(d // 2), np.arange(0, d, 3), np.arange(3), np.arange(2, d // 2 + 2)]
-    values = centred(x, weights, block_cases)
-    together = solve_ridges(values, groups, labels, weights, 3, limit_bytes=limit_bytes)
-    for ridge, columns in zip(together, groups, strict=True):
-        alone = solve_ridge(x[:, columns], labels, weights, 3)
-        np.testing.assert_allclose(ridge.coef, alone.coef, atol=1e-6)
-        np.testing.assert_allclose(ridge.loo_scores, alone.loo_scores, atol=1e-6)
-        assert ridge.alpha == pytest.approx(alone.alpha)
-        assert ridge.sharpness == pytest.approx(alone.sharpness, rel=1e-5)
-
-
-def test_scored_cases_are_left_out_of_all(problem):
-    x, weights, labels = problem
-    index = np.arange(1, len(x), 4)
-    values, columns = centred(x, weights), [np.arange(x.shape[1])]
-    (every,) = solve_ridges(values, columns, labels, weights, 3, strengths=np.array([0.01]))
-    scored = (index, select(values, index))
-    (some,) = solve_ridges(values, columns, labels, weights, 3, strengths=np.array([0.01]), scored=scored)
-    np.testing.assert_allclose(some.loo_scores, every.loo_scores[index], atol=1e-9)
-    np.testing.assert_allclose(some.coef, every.coef, atol=1e-9)
-    assert some.sharpness == calibrate(some.loo_scores, labels[index], weights[index])[0] != every.sharpness

@@ -85,47 +85,65 @@ def test_a_stack_of_one_view_is_its_ridge(shape):
     assert stack.stack_weights.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("statistics_cases", [5000, 40], ids=["all scored", "some scored"])
 @pytest.mark.parametrize("shape", [(60, 160), (60, 100), (150, 60)], ids=["wide", "mixed", "tall"])
-def test_held_and_in_blocks_the_answers_are_the_same(shape, statistics_cases, monkeypatch):
-    """Of views with more and with fewer values than cases."""
-    monkeypatch.setattr(stacking, "STATISTICS_CASES", statistics_cases)
+def test_few_cases_are_held_whatever_the_limit(shape):
     n, d = shape
     x, labels, weights = make_problem(n, d)
     held = solve_stack(x, halves(d), labels, weights, 3)
     for block_cases in (1, 7, 64, 1000):
-        for limit_bytes in (1, n * d * 8 // 3, n * d * 8 - 1, n * d * 8):
-            computed = ComputedEmbeddings(lambda index: x[index], n, d, block_cases)
-            stack = solve_stack(computed, halves(d), labels, weights, 3, limit_bytes)
-            assert_same_answers(stack, held, x)
-            np.testing.assert_allclose(stack.stack_weights, held.stack_weights, atol=1e-5)
+        embeddings, read = counted(x, block_cases)
+        stack = solve_stack(embeddings, halves(d), labels, weights, 3, limit_bytes=1)
+        assert sorted(read) == list(range(n))
+        assert_same_answers(stack, held, x)
+        np.testing.assert_allclose(stack.stack_weights, held.stack_weights, atol=1e-5)
 
 
-@pytest.mark.parametrize("statistics_cases", [5000, 40])
-def test_how_often_cases_are_computed(statistics_cases, monkeypatch):
-    monkeypatch.setattr(stacking, "STATISTICS_CASES", statistics_cases)
-    n, d = 150, 60
-    x, labels, weights = make_problem(n, d)
+def counted(x, block_cases):
+    """Embeddings of a table that are computed, and a list of the cases that were."""
     read = []
 
     def compute(index):
         read.extend(index)
         return x[index]
 
-    embeddings = ComputedEmbeddings(compute, n, d, 32)
+    return ComputedEmbeddings(compute, *x.shape, block_cases), read
+
+
+@pytest.mark.parametrize("shape", [(150, 300), (150, 60)], ids=["wide", "tall"])
+def test_many_cases_are_answered_as_by_the_exact_solution(shape, monkeypatch):
+    """Held, by the Gram matrices of the cases, and in blocks, by those of the features."""
+    n, d = shape
+    x, labels, weights = make_problem(2 * n, d)
+    fitted, new = np.arange(n), x[n:]
+    exact = solve_stack(x[fitted], halves(d), labels[fitted], weights[fitted], 3)
+    monkeypatch.setattr(stacking, "EXACT_CASES", 100)
+    for limit_bytes in (1, 8 * n * d):
+        embeddings, _ = counted(x[fitted], 32)
+        stack = solve_stack(embeddings, halves(d), labels[fitted], weights[fitted], 3, limit_bytes)
+        assert_same_answers(stack, exact, new, atol=0.1)
+        np.testing.assert_allclose(stack.stack_weights, exact.stack_weights, atol=0.1)
+
+
+@pytest.mark.parametrize("statistics_cases", [2000, 40])
+def test_how_often_many_cases_are_computed(statistics_cases, monkeypatch):
+    monkeypatch.setattr(stacking, "EXACT_CASES", 100)
+    monkeypatch.setattr(stacking, "STATISTICS_CASES", statistics_cases)
+    n, d = 150, 60
+    x, labels, weights = make_problem(n, d)
+    embeddings, read = counted(x, 32)
     solve_stack(embeddings, halves(d), labels, weights, 3, n * d * 8)
     assert sorted(read) == list(range(n))  # held: once
     read.clear()
     solve_stack(embeddings, halves(d), labels, weights, 3, n * d * 8 - 1)
-    counts = np.bincount(read)
-    # All once for the Gram matrices; those that give the statistics once more, and are held, if they are few.
-    assert counts.min() == (1 if statistics_cases == 40 else 2 + 4)
-    assert counts.sum() == n + (40 if statistics_cases == 40 else 5 * n)
+    # Once for the Gram matrices; those that give the statistics once more.
+    n_twice = min(n, statistics_cases)
+    assert np.bincount(np.bincount(read)).tolist() == [0, n - n_twice, n_twice]
 
 
 def test_some_cases_for_the_statistics_are_enough(monkeypatch):
     n, d = 1500, 20
     x, labels, weights = make_problem(n, d)
+    monkeypatch.setattr(stacking, "EXACT_CASES", 1000)
     every = solve_stack(x, halves(d), labels, weights, 3)
     monkeypatch.setattr(stacking, "STATISTICS_CASES", 500)
     some = solve_stack(x, halves(d), labels, weights, 3)
@@ -213,7 +231,7 @@ def test_where_nothing_varies_frequent_classes_are_more_likely(shape):
 
 
 def test_memory_is_asked_for_before_anything_is_computed(monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 3 * 10**8)
 
     def compute(index):
         raise AssertionError("computed")
@@ -224,8 +242,12 @@ def test_memory_is_asked_for_before_anything_is_computed(monkeypatch):
         solve_stack(embeddings, groups, np.arange(10**6) % 9, np.ones(10**6), 9)
 
 
-@pytest.mark.parametrize(("n", "d", "limit_bytes"), [(700, 3000, 2**30), (3000, 700, 2**30), (3000, 700, 2**20)])
-def test_bytes_are_about_those_taken(n, d, limit_bytes):
+@pytest.mark.parametrize("exact_cases", [1500, 0])
+@pytest.mark.parametrize(
+    ("n", "d", "limit_bytes"), [(700, 3000, 2**30), (1400, 700, 2**30), (3000, 700, 2**30), (3000, 700, 2**20)]
+)
+def test_bytes_are_about_those_taken(n, d, limit_bytes, exact_cases, monkeypatch):
+    monkeypatch.setattr(stacking, "EXACT_CASES", exact_cases)
     x, labels, weights = make_problem(n, d)
     embeddings = ComputedEmbeddings(lambda index: x[index], n, d)
     tracemalloc.start()

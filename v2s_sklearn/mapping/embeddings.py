@@ -81,31 +81,41 @@ class ComputedEmbeddings(Embeddings):
         return self.function(index)
 
 
+def standardise(values, mean, scale):
+    """Return standardised values in double precision, cut at `STANDARDISED_LIMIT`: (n, D), (D,) and (D,) to (n, D)."""
+    values = values.astype(np.float64)
+    values -= mean
+    values /= scale
+    return np.clip(values, -STANDARDISED_LIMIT, STANDARDISED_LIMIT, out=values)
+
+
 class StandardisedEmbeddings(Embeddings):
-    """Standardised values, in double precision.
+    """Values as `standardise` gives them.
 
     Parameters
     ----------
     embeddings : Embeddings
     mean, scale : ndarray of shape (D,)
         See `standardisation`.
-    limit : float, default=STANDARDISED_LIMIT
-        Values are cut at plus and minus this.
     """
 
-    def __init__(self, embeddings, mean, scale, limit=STANDARDISED_LIMIT):
+    def __init__(self, embeddings, mean, scale):
         super().__init__(embeddings.n_cases, embeddings.n_features, embeddings.block_cases)
         self.embeddings = embeddings
         self.mean = mean
         self.scale = scale
-        self.limit = limit
 
     def rows(self, index):
         """Return some cases: indices (n,) to (n, D)."""
-        values = self.embeddings.rows(index).astype(np.float64)
-        values -= self.mean
-        values /= self.scale
-        return np.clip(values, -self.limit, self.limit, out=values)
+        return standardise(self.embeddings.rows(index), self.mean, self.scale)
+
+    def columns(self, columns, dtype=np.float64):
+        """Return some values, indices (d,), of all cases of a table in memory: (N, d)."""
+        values = np.empty((self.n_cases, len(columns)), dtype=dtype)
+        for start in range(0, self.n_cases, self.block_cases):
+            cases = slice(start, start + self.block_cases)
+            values[cases] = standardise(self.embeddings.array[cases, columns], self.mean[columns], self.scale[columns])
+        return values
 
 
 def hold(embeddings, limit_bytes=LIMIT_BYTES):

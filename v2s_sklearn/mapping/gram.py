@@ -1,145 +1,131 @@
-"""Gram matrices of groups of features, summed over blocks of cases.
+"""Gram matrices of the features of several ridges, summed over blocks of cases in single precision.
 
-Shape legend: N cases, D features, d features of a group, C classes.
+A ridge of very many features has random sums of them instead, so that a matrix has a bounded size.
+
+Shape legend: N cases, n scored cases, D features of all ridges, d features of one ridge, M sums, C classes.
 """
 
-from itertools import chain, islice
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import ssyrk
 
-from v2s_sklearn.mapping.embeddings import LIMIT_BYTES
-
-
-def take_columns(values, columns):
-    """Return some columns, of which indices increase: (n, D) to (n, d), without a copy where there is no gap."""
-    if columns[-1] - columns[0] + 1 == len(columns):
-        return values[:, columns[0] : columns[-1] + 1]
-    return values[:, columns]
+# Rows of a matrix at most, which bounds time and memory; see benchmarks/NOTES.md.
+MAX_ROWS = 5000
 
 
-def find_hosts(groups, n_cases):
-    """Return for each group the number of the group whose Gram matrix has its own as a part, or its own number.
+class SignedSums:
+    """Random groups of features, as even as can be, added with random signs; or the features, where they are few.
 
-    Only matrices of features have parts, those of groups with fewer features than cases.
+    On average over the draws, products of two cases are those of their features [1]_. The draw is always the same.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (d,), int
+        Of the features.
+    max_sums : int
+
+    Attributes
+    ----------
+    n_sums : int
+        M.
+
+    References
+    ----------
+    .. [1] K. Weinberger et al., Feature hashing for large scale multitask learning, ICML 2009, section 2.
     """
-    by_size = sorted(range(len(groups)), key=lambda number: -len(groups[number]))
-    hosts, found = {}, []
-    for number in by_size:
-        is_host = len(groups[number]) >= n_cases
-        candidates = [] if is_host else [host for host in found if np.isin(groups[number], groups[host]).all()]
-        hosts[number] = candidates[0] if candidates else number
-        if not is_host and not candidates:
-            found.append(number)
-    return [hosts[number] for number in range(len(groups))]
+
+    def __init__(self, columns, max_sums=MAX_ROWS):
+        self.n_sums = min(len(columns), max_sums)
+        self._order, self._signs = np.arange(len(columns)), None
+        self._starts = np.arange(self.n_sums) * len(columns) // self.n_sums
+        if self.n_sums < len(columns):
+            random_state = np.random.RandomState(0)
+            self._order = random_state.permutation(len(columns))
+            self._signs = random_state.choice(np.array([-1, 1], dtype=np.float32), len(columns))
+        self._columns = np.asarray(columns)[self._order]
+
+    def of(self, values):
+        """Return the sums of some cases, (n, D) to (n, M)."""
+        values = values[:, self._columns]
+        if self._signs is None:
+            return values
+        return np.add.reduceat(values * self._signs, self._starts, axis=1)
+
+    def spread(self, coef):
+        """Return the coefficients of the features from those of the sums: (M, C) to (d, C)."""
+        if self._signs is None:
+            return coef.astype(np.float64)
+        sizes = np.diff(self._starts, append=len(self._order))
+        features = np.empty((len(self._order), coef.shape[1]))
+        features[self._order] = np.repeat(coef, sizes, axis=0) * self._signs[:, None]
+        return features
 
 
-class GramMatrices:
-    """Gram matrices of the centred and weighted features, and what else of the cases a ridge needs.
+@dataclass
+class Moments:
+    """What a ridge needs of its cases.
 
-    A group with at least as many features as cases has the matrix of its cases (N, N), the others that of their
-    features (d, d).
+    Attributes
+    ----------
+    gram : float32 ndarray of shape (M, M)
+        Of the sums, centred and weighted; the lower triangle, Fortran order.
+    mean : ndarray of shape (M,)
+        Weighted.
+    cross : ndarray of shape (M, C)
+        Products of the sums and the residuals, summed over the cases.
+    scored : float32 ndarray of shape (n, M)
+        The sums of the scored cases, less their mean.
+    """
 
-    The cases are read once, and for matrices of cases in slabs of ``limit_bytes``: for each slab the cases before it
-    are read again.
+    gram: np.ndarray
+    mean: np.ndarray
+    cross: np.ndarray
+    scored: np.ndarray
+
+
+def sum_moments(values, sums, weights, residuals, index):
+    """Return the `Moments` of each of some `SignedSums`; the cases are read once.
 
     Parameters
     ----------
     values : Embeddings
-        (N, D), double precision, their means near zero.
-    groups : sequence of ndarray of int, increasing
-        The features of each group; groups may overlap.
+        (N, D), their means near zero.
+    sums : sequence of SignedSums
     weights : ndarray of shape (N,)
-        Positive.
     residuals : ndarray of shape (N, C)
         Weighted, centred targets.
-    limit_bytes : int
-        Of a slab.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (D,)
-        Weighted.
-    cross : ndarray of shape (D, C)
-        Products of the values and the residuals, summed over the cases.
-    order : list of int
-        Groups in the order in which `take` needs them: parts of a matrix before the whole, small ones first.
+    index : ndarray of shape (n,), int, increasing
+        The scored cases.
     """
-
-    def __init__(self, values, groups, weights, residuals, limit_bytes=LIMIT_BYTES):
-        self._groups = groups
-        self._hosts = find_hosts(groups, values.n_cases)
-        self._of_cases, self._of_features = {}, {}
-        for number in set(self._hosts):
-            if self.is_of_cases(number, values.n_cases):
-                self._of_cases[number] = np.empty((values.n_cases, values.n_cases))
-            else:
-                # Only the lower triangles are summed.
-                self._of_features[number] = np.zeros((len(groups[number]),) * 2, order="F")
-        self._sum(values, weights, residuals, limit_bytes)
-        self._centre(weights)
-        sizes = {number: len(matrix) for number, matrix in (self._of_cases | self._of_features).items()}
-        self.order = sorted(
-            range(len(groups)), key=lambda number: (sizes[self._hosts[number]], self._hosts[number] == number)
+    total = weights.sum()
+    factors = np.column_stack([weights / total, residuals]).astype(np.float32)
+    roots = np.sqrt(weights).astype(np.float32)[:, None]
+    moments = [
+        Moments(
+            np.zeros((one.n_sums, one.n_sums), dtype=np.float32, order="F"),
+            np.zeros(one.n_sums),
+            np.zeros((one.n_sums, residuals.shape[1])),
+            np.empty((len(index), one.n_sums), dtype=np.float32),
         )
+        for one in sums
+    ]
+    for cases, block in values.blocks():
+        block = block.astype(np.float32)
+        here = slice(*np.searchsorted(index, (cases.start, cases.stop)))
+        for one, moment in zip(sums, moments, strict=True):
+            summed = one.of(block)
+            products = summed.T @ factors[cases]
+            moment.mean += products[:, 0]
+            moment.cross += products[:, 1:]
+            moment.scored[here] = summed[index[here] - cases.start]
+            moment.gram = add_products(1.0, (summed * roots[cases]).T, moment.gram)
+    for moment in moments:
+        moment.scored -= moment.mean
+        moment.gram = add_products(-1.0, np.sqrt(total) * moment.mean[:, None], moment.gram)
+    return moments
 
-    def is_of_cases(self, number, n_cases):
-        """Return whether a group has the matrix of its cases."""
-        return len(self._groups[number]) >= n_cases
 
-    def _sum(self, values, weights, residuals, limit_bytes):
-        self.mean = np.zeros(values.n_features)
-        self.cross = np.zeros((values.n_features, residuals.shape[1]))
-        slab, slab_blocks = [], max(1, limit_bytes // (8 * values.n_features * values.block_cases))
-        for cases, block in values.blocks():
-            self.mean += weights[cases] @ block
-            self.cross += block.T @ residuals[cases]
-            root = np.sqrt(weights[cases])[:, None]
-            for number, matrix in self._of_features.items():
-                weighted = take_columns(block, self._groups[number]) * root
-                # Sums in place, where += would need another matrix.
-                self._of_features[number] = dsyrk(1.0, weighted.T, beta=1.0, c=matrix, lower=1, overwrite_c=1)
-            if self._of_cases:
-                slab.append((cases, block))
-                if len(slab) == slab_blocks or cases.stop == values.n_cases:
-                    self._multiply(values, slab)
-                    slab = []
-        self.mean /= weights.sum()
-
-    def _multiply(self, values, slab):
-        """Fill in the products of a slab with the cases before it and with itself."""
-        before = islice(values.blocks(), slab[0][0].start // values.block_cases)
-        for cases, block in chain(before, slab):
-            for later_cases, later in slab:
-                if later_cases.start < cases.start:
-                    continue
-                for number, matrix in self._of_cases.items():
-                    columns = self._groups[number]
-                    product = take_columns(later, columns) @ take_columns(block, columns).T
-                    matrix[later_cases, cases], matrix[cases, later_cases] = product, product.T
-
-    def _centre(self, weights):
-        total, root = weights.sum(), np.sqrt(weights)
-        for number, matrix in self._of_features.items():
-            mean = self.mean[self._groups[number], None] * np.sqrt(total)
-            self._of_features[number] = dsyrk(-1.0, mean, beta=1.0, c=matrix, lower=1, overwrite_c=1)
-        for matrix in self._of_cases.values():
-            mean = matrix @ weights / total  # products of each case with the mean
-            matrix -= mean
-            matrix -= mean[:, None]
-            matrix += weights @ mean / total
-            matrix *= root
-            matrix *= root[:, None]
-
-    def take(self, number):
-        """Return the lower triangle of a group's matrix, Fortran order, and keep none of it.
-
-        Called once for each group, in the order of ``order``.
-        """
-        host = self._hosts[number]
-        if host in self._of_cases:
-            return self._of_cases.pop(host).T
-        if host == number:
-            return self._of_features.pop(host)
-        part = np.searchsorted(self._groups[host], self._groups[number])
-        return self._of_features[host].T[np.ix_(part, part)].T
+def add_products(factor, vectors, gram):
+    """Return the lower triangle of gram + factor * vectors @ vectors.T, in place where += would need another."""
+    return ssyrk(factor, vectors, beta=1.0, c=gram, lower=1, overwrite_c=1)

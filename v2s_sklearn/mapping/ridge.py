@@ -1,8 +1,8 @@
 """Closed-form ridge classification, its strength and calibration chosen by weighted leave-one-out.
 
-Several ridges, each on some of the features, are solved together, so that the cases are read as often as for one.
+Exactly, by an eigen-decomposition; `v2s_sklearn.mapping.many_cases` is for more cases than that suits.
 
-Shape legend: N cases, n scored cases, D features, d features of one ridge, C classes, A strengths, K eigenvalues.
+Shape legend: N cases, n scored cases, D features, C classes, A strengths, K eigenvalues.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,11 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 
-from v2s_sklearn.mapping.embeddings import BLOCK_BYTES, LIMIT_BYTES, ArrayEmbeddings, StandardisedEmbeddings
-from v2s_sklearn.mapping.gram import GramMatrices, take_columns
-
 # Shares of the mean squared norm of the features, see benchmarks/NOTES.md.
 STRENGTHS = np.logspace(-6, -1.5, 19)
+# Far wider than what is chosen: 1.8 to 9.4 on the sets of benchmarks/NOTES.md.
 SHARPNESS_RANGE = (0.1, 100.0)
-# Of classes with one case each, which calibrate nothing.
+# Where every class has one case, which calibrates nothing: the middle of what was best there, see benchmarks/NOTES.md.
 DEFAULT_SHARPNESS = 2.0
 
 
@@ -27,7 +25,7 @@ class RidgeSolution:
 
     Attributes
     ----------
-    coef : ndarray of shape (d, C)
+    coef : ndarray of shape (D, C)
     intercept : ndarray of shape (C,)
     alpha : float
         The chosen penalty alpha * |coef|^2 on the weighted mean of the squared errors.
@@ -45,16 +43,7 @@ class RidgeSolution:
 
 
 def solve_ridge(features, labels, weights, n_classes, strengths=STRENGTHS):
-    """Solve one ridge regression on a table of features (N, D), neither centred nor scaled; see `solve_ridges`."""
-    mean = weights @ features / weights.sum()
-    centred = StandardisedEmbeddings(ArrayEmbeddings(features), mean, np.ones_like(mean), limit=np.inf)
-    (ridge,) = solve_ridges(centred, [np.arange(len(mean))], labels, weights, n_classes, strengths)
-    ridge.intercept -= mean @ ridge.coef
-    return ridge
-
-
-def solve_ridges(values, groups, labels, weights, n_classes, strengths=STRENGTHS, scored=None, limit_bytes=LIMIT_BYTES):
-    """Solve ridge regressions, each on some features, for each strength; keep those with least leave-one-out log loss.
+    """Solve a ridge regression for each strength and keep the one with the least leave-one-out log loss.
 
     A case without another of its class is not counted in the loss, since nothing can be learned about it from the
     others; where all are such, the least strength is taken. Leaving a case out leaves out all of its weight, so copies
@@ -62,10 +51,8 @@ def solve_ridges(values, groups, labels, weights, n_classes, strengths=STRENGTHS
 
     Parameters
     ----------
-    values : Embeddings
-        (N, D), double precision, their means near zero.
-    groups : sequence of ndarray of int, increasing
-        The features of each ridge; they may overlap.
+    features : ndarray of shape (N, D)
+        Neither centred nor scaled.
     labels : ndarray of shape (N,), int
         Regression targets are +1 for the case's class and -1 for the others; the intercept is free.
     weights : ndarray of shape (N,)
@@ -74,127 +61,79 @@ def solve_ridges(values, groups, labels, weights, n_classes, strengths=STRENGTHS
         C.
     strengths : ndarray of shape (A,), increasing
         Of the penalty, as shares of the weighted mean squared norm of the centred features.
-    scored : pair of ndarray of shape (n,) and Embeddings, optional
-        Indices and values of the cases whose leave-one-out scores, against all N, choose; all by default.
-    limit_bytes : int
-        See `GramMatrices`.
 
     Returns
     -------
-    list of RidgeSolution
+    RidgeSolution
+        All cases are scored.
 
     References
     ----------
     .. [1] R. Rifkin, R. Lippert, Notes on regularized least squares, MIT-CSAIL-TR-2007-025, 2007.
     """
-    index, scored_values = (np.arange(len(labels)), values) if scored is None else scored
+    targets, target_mean = centre_targets(labels, weights, n_classes)
+    total, root = weights.sum(), np.sqrt(weights)[:, None]
+    mean = weights @ features / total
+    weighted = (features - mean) * root
+    eigenvalues, left = _left_vectors(weighted)
+    projected = left.T @ (root * targets)
+    alphas = strengths * max(eigenvalues.sum(), 1e-12)  # features that are all constant have none
+    shrinkages = eigenvalues / (eigenvalues + alphas[:, None])
+    # The second term is the intercept's.
+    leverages = shrinkages @ (left**2).T + weights / total
+    left /= root
+    counted = counted_cases(labels)
+    best = None
+    for alpha, shrinkage, leverage in zip(alphas, shrinkages, leverages, strict=True):
+        scores = leave_one_out(targets, target_mean, left @ (shrinkage[:, None] * projected), leverage)
+        sharpness, loss = calibrate(scores[counted], labels[counted], weights[counted])
+        if best is None or loss < best[0] * (1 - 1e-9):
+            best = (loss, alpha, sharpness, scores)
+    _, alpha, sharpness, scores = best
+    coef = weighted.T @ (root * (left @ (projected / (eigenvalues + alpha)[:, None])))
+    return RidgeSolution(coef, target_mean - mean @ coef, float(alpha / total), sharpness, scores)
+
+
+def centre_targets(labels, weights, n_classes):
+    """Return the targets less their weighted mean, (N, C), and this mean, (C,)."""
     targets = np.where(labels[:, None] == np.arange(n_classes), 1.0, -1.0)
-    target_mean = weights @ targets / weights.sum()
-    choice = _Choice(index, labels, weights, targets, target_mean, strengths)
-    residuals = weights[:, None] * (targets - target_mean)
-    del targets
-
-    grams = GramMatrices(values, groups, weights, residuals, limit_bytes)
-    ridges, duals = {}, {}
-    for number in grams.order:
-        columns = groups[number]
-        if grams.is_of_cases(number, len(labels)):
-            ridges[number], duals[number] = _solve_for_cases(grams.take(number), weights, residuals, choice)
-            ridges[number].coef = np.zeros((len(columns), n_classes))
-        else:
-            ridges[number] = _solve_for_features(
-                grams.take(number), grams.mean[columns], grams.cross[columns], columns, scored_values, choice
-            )
-    if duals:
-        for cases, block in values.blocks():
-            for number, dual in duals.items():
-                ridges[number].coef += take_columns(block, groups[number]).T @ dual[cases]
-    for number, columns in enumerate(groups):
-        ridges[number].intercept = target_mean - grams.mean[columns] @ ridges[number].coef
-    return [ridges[number] for number in range(len(groups))]
+    mean = weights @ targets / weights.sum()
+    return targets - mean, mean
 
 
-def _solve_for_cases(gram, weights, residuals, choice):
-    """Solve by the Gram matrix of the cases, which is overwritten: return the ridge, without coef, and its dual (N, C).
+def leave_one_out(targets, target_mean, fitted, leverage):
+    """Return decision values (n, C) without each case's own part in them.
 
-    The coefficients are sums over the cases with the dual as factors.
+    Parameters
+    ----------
+    targets, target_mean : ndarrays of shape (n, C) and (C,)
+        See `centre_targets`.
+    fitted : ndarray of shape (n, C)
+        What the ridge of all cases says, less ``target_mean``.
+    leverage : ndarray of shape (n,)
+        The part of a case's target in its own fitted value, the intercept's included.
     """
-    eigenvalues, left = _decompose(gram)
-    left /= np.sqrt(weights)[:, None]
-    projected = left.T @ residuals
-    ridge = choice.choose(eigenvalues, left if len(choice.index) == len(left) else left[choice.index], projected)
-    alpha = ridge.alpha * weights.sum()
-    return ridge, weights[:, None] * (left @ (projected / (eigenvalues + alpha)[:, None]))
+    return target_mean + targets - (targets - fitted) / np.maximum(1.0 - leverage, 1e-6)[:, None]
 
 
-def _solve_for_features(gram, mean, cross, columns, scored_values, choice):
-    """Solve by the Gram matrix of the features, which is overwritten."""
-    eigenvalues, right = _decompose(gram)
-    norms = np.sqrt(np.where(eigenvalues > 1e-12 * eigenvalues[-1], eigenvalues, np.inf))
-    left = np.empty((scored_values.n_cases, len(columns)))
-    for cases, block in scored_values.blocks():
-        np.matmul(take_columns(block, columns) - mean, right, out=left[cases])
-        left[cases] /= norms
-    projected = right.T @ cross
-    ridge = choice.choose(eigenvalues, left, projected / norms[:, None])
-    ridge.coef = right @ (projected / (eigenvalues + ridge.alpha * choice.total)[:, None])
-    return ridge
+def _left_vectors(weighted):
+    """Return the squares of the singular values (K,) of features (N, D), and the left singular vectors (N, K).
 
-
-def _decompose(gram):
-    """Return eigenvalues and eigenvectors of a matrix of which the lower triangle is given; it is overwritten."""
+    By the smaller of the two Gram matrices.
+    """
+    n_cases, n_features = weighted.shape
+    wide = n_features >= n_cases
+    gram = weighted @ weighted.T if wide else weighted.T @ weighted
     # "evr" takes half the memory, but three times as long where there are many zeros, and is less exact.
     # For one value LAPACK wants less memory than the check of SciPy 1.11 allows.
     driver = "evd" if len(gram) > 1 else "ev"
-    eigenvalues, vectors = eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver=driver)
-    return np.maximum(eigenvalues, 0.0), vectors
-
-
-class _Choice:
-    """Chooses a ridge's strength and sharpness by the leave-one-out log loss of the scored cases."""
-
-    def __init__(self, index, labels, weights, targets, target_mean, strengths):
-        self.index = index
-        self.total = weights.sum()
-        self.labels = labels[index]
-        self.weights = weights[index]
-        self.targets = targets[index]
-        self.target_mean = target_mean
-        self.strengths = strengths
-        self.counted = counted_cases(labels)[index]
-
-    def choose(self, eigenvalues, left, projected):
-        """Return the `RidgeSolution` of the best strength, without coefficients.
-
-        Parameters
-        ----------
-        eigenvalues : ndarray of shape (K,)
-            Of the Gram matrix.
-        left : ndarray of shape (n, K)
-            Left singular vectors of the centred features, of the scored cases, without their weights.
-        projected : ndarray of shape (K, C)
-            The targets of all cases on the left singular vectors.
-        """
-        alphas = self.strengths * max(eigenvalues.sum(), 1e-12)  # features that are all constant have none
-        shrinkages = eigenvalues / (eigenvalues + alphas[:, None])
-        # The second term is the intercept's.
-        leverages = self.weights * _squares_times(left, shrinkages.T).T + self.weights / self.total
-        best = None
-        for alpha, shrinkage, leverage in zip(alphas, shrinkages, leverages, strict=True):
-            fitted = left @ (shrinkage[:, None] * projected)
-            residual = (self.targets - self.target_mean - fitted) / np.maximum(1.0 - leverage, 1e-6)[:, None]
-            loo_scores = self.targets - residual
-            sharpness, loss = calibrate(loo_scores[self.counted], self.labels[self.counted], self.weights[self.counted])
-            if best is None or loss < best[0] * (1 - 1e-9):
-                best = (loss, alpha, sharpness, loo_scores)
-        _, alpha, sharpness, loo_scores = best
-        return RidgeSolution(None, None, float(alpha / self.total), sharpness, loo_scores)
-
-
-def _squares_times(left, factors):
-    """Return left**2 @ factors, without all of the squares at once."""
-    step = max(1, BLOCK_BYTES // (8 * left.shape[1]))
-    return np.vstack([left[start : start + step] ** 2 @ factors for start in range(0, len(left), step)])
+    # The matrix is symmetric: its transpose is the same, in the order in which LAPACK overwrites it.
+    eigenvalues, vectors = eigh(gram.T, overwrite_a=True, check_finite=False, driver=driver)
+    eigenvalues = np.maximum(eigenvalues, 0.0)
+    if wide:
+        return eigenvalues, vectors
+    norms = np.sqrt(np.where(eigenvalues > 1e-12 * eigenvalues[-1], eigenvalues, np.inf))
+    return eigenvalues, weighted @ vectors / norms
 
 
 def counted_cases(labels):

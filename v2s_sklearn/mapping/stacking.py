@@ -18,13 +18,16 @@ from v2s_sklearn.mapping.embeddings import (
     select,
     standardisation,
 )
-from v2s_sklearn.mapping.gram import find_hosts
-from v2s_sklearn.mapping.ridge import counted_cases, platt_targets, solve_ridges
+from v2s_sklearn.mapping.gram import MAX_ROWS
+from v2s_sklearn.mapping.many_cases import is_of_cases, solve_ridges
+from v2s_sklearn.mapping.ridge import counted_cases, platt_targets, solve_ridge
 from v2s_sklearn.runtime.memory import check_memory
 from v2s_sklearn.series.moments import normalise_weights
 
-# Of more cases, so many give the statistics of the standardisation and the leave-one-out scores.
-STATISTICS_CASES = 5000
+# Of more cases the ridges are those of `many_cases`: an eigen-decomposition takes 27 times a Cholesky factorisation.
+EXACT_CASES = 1500
+# Of more cases than `EXACT_CASES`, so many give the statistics of the standardisation and the leave-one-out scores.
+STATISTICS_CASES = 2000
 # Of a view, times the number of views. Without it all are zero where classes have two cases.
 LEAST_STACK_WEIGHT = 0.1
 
@@ -63,9 +66,9 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     Parameters
     ----------
     embeddings : Embeddings or ndarray of shape (N, D)
-        Embeddings of at most ``limit_bytes`` in double precision are computed once and held, others again for each of
-        two readings (and more where a view has as many values as there are cases).
-    groups : sequence of ndarray of int, increasing
+        Those of at most ``EXACT_CASES`` cases, and those of at most ``limit_bytes`` in double precision, are computed
+        once and held. Others are computed once, and ``STATISTICS_CASES`` of the cases once more.
+    groups : sequence of ndarray of int
         The embedding values of each view; they may overlap.
     labels : ndarray of shape (N,), int
     weights : ndarray of shape (N,)
@@ -88,24 +91,21 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
         embeddings = ArrayEmbeddings(embeddings)
     check_stack_memory(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes)
     weights = normalise_weights(weights)
-    embeddings = hold(embeddings, limit_bytes)
-    index, sample = np.arange(len(labels)), embeddings
-    if len(labels) > STATISTICS_CASES:
+    exact = len(labels) <= EXACT_CASES
+    embeddings = hold(embeddings, np.inf if exact else limit_bytes)
+    index = np.arange(len(labels))
+    if not exact and len(labels) > STATISTICS_CASES:
         index = np.linspace(0, len(labels) - 1, STATISTICS_CASES).round().astype(int)
-        sample = hold(select(embeddings, index), limit_bytes)
-    mean, scale = standardisation(sample, weights[index])
+    mean, scale = standardisation(select(embeddings, index), weights[index])
     varying = [number for number, columns in enumerate(groups) if np.isfinite(scale[columns]).any()]
     # Where nothing varies at all, the intercepts are the shares of the classes.
     solved = varying or list(range(len(groups)))
-    ridges = solve_ridges(
-        StandardisedEmbeddings(embeddings, mean, scale),
-        [groups[number] for number in solved],
-        labels,
-        weights,
-        n_classes,
-        scored=(index, StandardisedEmbeddings(sample, mean, scale)),
-        limit_bytes=limit_bytes,
-    )
+    views = [groups[number] for number in solved]
+    values = StandardisedEmbeddings(embeddings, mean, scale)
+    if exact:
+        ridges = [solve_ridge(values.columns(columns), labels, weights, n_classes) for columns in views]
+    else:
+        ridges = solve_ridges(values, views, labels, weights, n_classes, index)
 
     counted = counted_cases(labels)[index]
     answers = [log_softmax(ridge.sharpness * ridge.loo_scores[counted], axis=1) for ridge in ridges]
@@ -173,24 +173,29 @@ def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES)
     groups, limit_bytes
         See `solve_stack`.
     """
-    n_scored = min(n_cases, STATISTICS_CASES)
-    held = 4 * n_features * (n_cases if 8 * n_cases * n_features <= limit_bytes else 0)
-    held += 4 * n_features * (n_scored if n_scored < n_cases else 0)
-    # A block in single and in double precision, and weighted; and a slab of blocks.
-    block = min(BLOCK_BYTES, 8 * n_cases * n_features)
-    reading = 2.5 * block
-    hosts = find_hosts(groups, n_cases)
-    if any(n_cases <= len(columns) for columns in groups):
-        reading += min(limit_bytes, 8 * n_cases * n_features) - block
-    grams = sum(8 * min(len(groups[host]), n_cases) ** 2 for host in set(hosts))
-    decomposing = 0
-    for host, columns in zip(hosts, groups, strict=True):
-        size = min(len(columns), n_cases)
-        is_part = columns is not groups[host]
-        # LAPACK's work is twice the matrix; afterwards there are the left vectors of the scored cases, and blocks.
-        decomposing = max(decomposing, 8 * size * is_part * size + max(16 * size**2, 8 * size * n_scored + 2 * block))
+    widths = [len(columns) for columns in groups]
+    exact = n_cases <= EXACT_CASES
+    n_scored = n_cases if exact else min(n_cases, STATISTICS_CASES)
+    is_held = exact or 8 * n_cases * n_features <= limit_bytes
+    taken = 4 * n_cases * n_features if is_held else 0
+    # A block in double and in single precision, and of a view, also weighted.
+    working = 3 * min(BLOCK_BYTES, 8 * n_cases * n_features)
+    for width in widths:
+        size = min(width, n_cases)
+        if exact:
+            # The features, also weighted; beside them LAPACK's work, which is twice the matrix, or left vectors twice.
+            working = max(working, 16 * n_cases * width + 8 * size * max(3 * size, 2 * n_cases))
+        elif is_of_cases(n_cases, width, is_held):
+            # The features twice; or once beside the matrix, its factor, and the inverse of the scored cases' part.
+            features = 4 * n_cases * width
+            working = max(working, features + max(features, 8 * n_cases**2 + 12 * n_scored**2))
+        else:
+            size = min(width, MAX_ROWS)
+            taken += 4 * size * (size + n_scored)
+            working = max(working, 4 * size * (size + n_scored))
     answers = 8 * n_classes * (3 * n_cases + (3 * len(groups) + 4) * n_scored)
-    return int(held + grams + max(reading, decomposing) + answers)
+    coefficients = 8 * n_classes * (n_features + 3 * sum(widths))
+    return int(taken + working + answers + coefficients)
 
 
 def check_stack_memory(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES):

@@ -38,10 +38,11 @@ INSIDE = {
         {"registry", "openl3", "vision"},
     ],
     "network": [{"constraints", "reprogrammed", "inference"}, {"fine_tuned", "training"}],
-    "mapping": [{"embeddings"}, {"gram"}, {"ridge"}, {"stacking"}, {"mappings"}],
+    "mapping": [{"embeddings"}, {"gram"}, {"ridge"}, {"many_cases"}, {"stacking"}, {"mappings"}],
     "runtime": [
-        {"memory", "optional", "progress", "compatibility", "threads", "flops", "portable_modules", "devices"},
-        {"settings"},
+        {"memory", "optional", "progress", "compatibility", "threads", "portable_modules", "devices"},
+        {"settings", "compilation"},
+        {"flops", "vectors"},
     ],
 }
 

@@ -13,7 +13,7 @@ from v2s_sklearn.alignment import (
     target_risk_bound,
 )
 from v2s_sklearn.alignment import logits as logits_module
-from v2s_sklearn.alignment.logits import LOGITS_DIR, SourceLogits, save_source_logits
+from v2s_sklearn.alignment.logits import SourceLogits, save_source_logits
 from v2s_sklearn.alignment.ranking import leave_one_out_log_loss
 from v2s_sklearn.errors import InvalidParameterError, WeightsError
 
@@ -28,7 +28,6 @@ def test_packaged_logits(name):
     assert 50 <= len(labels) <= 400
     assert set(labels) == set(range(model.n_classes))
     assert (logits.argmax(axis=1) == labels).mean() > 5 / model.n_classes
-    assert (LOGITS_DIR / f"{name}.safetensors").stat().st_size < 30_000
 
 
 def test_models_at_half_rate_and_from_a_pickle_have_the_same_logits():
@@ -37,12 +36,13 @@ def test_models_at_half_rate_and_from_a_pickle_have_the_same_logits():
 
 
 def test_logits_of_other_weights_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(logits_module, "LOGITS_DIR", tmp_path)
+    path = tmp_path / "logits.safetensors"
+    monkeypatch.setattr(logits_module, "LOGITS_FILE", path)
     given = SourceLogits(np.random.default_rng(0).normal(size=(4, 36)), np.arange(4))
-    save_source_logits(tmp_path / "v2sa.safetensors", given, "0" * 64)
+    digest = load_acoustic_model("v2st").source.sha256
+    save_source_logits(path, {"v2sa": (given, "0" * 64), "v2st": (given, digest)})
     with pytest.raises(WeightsError, match="made with weights of sha256 0000.*pretrain.source_logits v2sa"):
         load_source_logits("v2sa")
-    save_source_logits(tmp_path / "v2st.safetensors", given, load_acoustic_model("v2st").source.sha256)
     np.testing.assert_allclose(load_source_logits("v2st").logits, given.logits, atol=2e-3)  # half precision
     np.testing.assert_array_equal(load_source_logits("v2st").labels, given.labels)
 

@@ -3,9 +3,9 @@
 Shape legend: n source clips, N target cases, K source classes.
 """
 
+import json
 from functools import cache
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.series.wrapped import unwrap
 
 # On a disk or in a zip.
-LOGITS_DIR: Any = files("v2s_sklearn.alignment") / "source_logits"
+LOGITS_FILE: Any = files("v2s_sklearn.alignment") / "source_logits.safetensors"
 
 
 class SourceLogits(NamedTuple):
@@ -40,23 +40,38 @@ class SourceLogits(NamedTuple):
     labels: np.ndarray
 
 
-def save_source_logits(path, source_logits, weights_sha256):
-    """Write source logits in half precision, with the checksum of the weights that gave them."""
-    tensors = {
-        "logits": np.asarray(source_logits.logits, dtype=np.float16),
-        "labels": np.asarray(source_logits.labels, dtype=np.int16),
-    }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(tensors, metadata={"weights_sha256": weights_sha256}))
+def save_source_logits(path, source_logits):
+    """Write the source logits of several models to one file, in half precision.
+
+    Parameters
+    ----------
+    path : path
+    source_logits : dict of str to (SourceLogits, str)
+        By name of the model: its logits, and the sha256 of the weights that gave them.
+    """
+    tensors, digests = {}, {}
+    for name, (found, digest) in sorted(source_logits.items()):
+        tensors[f"{name}.logits"] = np.asarray(found.logits, dtype=np.float16)
+        tensors[f"{name}.labels"] = np.asarray(found.labels, dtype=np.int16)
+        digests[name] = digest
+    # One entry: the order of several would not always be the same.
+    write_atomically(path, save(tensors, metadata={"weights_sha256": json.dumps(digests)}))
 
 
 @cache
-def _read(folder, name):
-    with as_file(folder / name) as path, safe_open(path, framework="numpy") as file:
-        source_logits = SourceLogits(
-            file.get_tensor("logits").astype(np.float64), file.get_tensor("labels").astype(np.int64)
-        )
-        return source_logits, file.metadata()["weights_sha256"]
+def read_source_logits(place):
+    """Return what `save_source_logits` wrote to a file, on a disk or in a zip."""
+    with as_file(place) as path, safe_open(path, framework="numpy") as file:
+        return {
+            name: (
+                SourceLogits(
+                    file.get_tensor(f"{name}.logits").astype(np.float64),
+                    file.get_tensor(f"{name}.labels").astype(np.int64),
+                ),
+                digest,
+            )
+            for name, digest in json.loads(file.metadata()["weights_sha256"]).items()
+        }
 
 
 def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
@@ -93,10 +108,10 @@ def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
     if name not in packaged_logits():
         raise InvalidParameterError(
             f"There are no packaged source logits for the acoustic model {name!r}, only for "
-            f"{', '.join(sorted(packaged_logits()))}. Give the logits of clips that it was not trained on: "
+            f"{', '.join(packaged_logits())}. Give the logits of clips that it was not trained on: "
             "load_acoustic_model(NAME)(clips)."
         )
-    source_logits, weights_sha256 = _read(LOGITS_DIR, f"{name}.safetensors")
+    source_logits, weights_sha256 = read_source_logits(LOGITS_FILE)[name]
     if digest != weights_sha256:
         raise WeightsError(
             f"The source logits of {name!r} were made with weights of sha256 {weights_sha256}, but those loaded have "
@@ -107,8 +122,7 @@ def load_source_logits(acoustic_model: Source = "v2sa") -> SourceLogits:
 
 def packaged_logits():
     """Return the names of the acoustic models whose source logits are packaged."""
-    names = [file.name for file in LOGITS_DIR.iterdir()]
-    return [name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors")]
+    return sorted(read_source_logits(LOGITS_FILE))
 
 
 def speaking_views(network):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from v2s_sklearn.acoustic.registry import list_acoustic_models, load_acoustic_model
-from v2s_sklearn.alignment.logits import LOGITS_DIR, SourceLogits, save_source_logits
+from v2s_sklearn.alignment.logits import LOGITS_FILE, SourceLogits, read_source_logits, save_source_logits
 from v2s_sklearn.pretrain.__main__ import RECIPES
 from v2s_sklearn.pretrain.datasets import DATASETS
 from v2s_sklearn.runtime.threads import one_thread
@@ -59,21 +59,21 @@ def compute_source_logits(model, test, n_clips=N_CLIPS):
 
 
 def main(arguments=None):
-    """Write a file for each model."""
+    """Write the logits of each model into the file, in which those of others stay."""
     parser = argparse.ArgumentParser(prog="python -m v2s_sklearn.pretrain.source_logits", description=__doc__)
     parser.add_argument("names", nargs="*", help="acoustic models, by default all packaged ones")
     parser.add_argument("--speech", type=Path, required=True, help="folder with the speech data")
-    parser.add_argument("--output", type=Path, default=str(LOGITS_DIR), help="folder for the files")
+    parser.add_argument("--output", type=Path, default=str(LOGITS_FILE), help="the file")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in options.names or [name for name in list_acoustic_models() if name in RECIPES]:
         model = load_acoustic_model(name)
         source_logits = compute_source_logits(model, DATASETS[RECIPES[name].dataset].read_test(options.speech))
-        path = options.output / f"{name}.safetensors"
-        save_source_logits(path, source_logits, model.source.sha256)
+        known = read_source_logits(options.output) if options.output.exists() else {}
+        save_source_logits(options.output, known | {name: (source_logits, model.source.sha256)})
+        read_source_logits.cache_clear()
         accuracy = (source_logits.logits.argmax(axis=1) == source_logits.labels).mean()
-        size = path.stat().st_size
-        logger.info("%s: %d clips, accuracy %.4f, %d bytes", name, len(source_logits.labels), accuracy, size)
+        logger.info("%s: %d clips, accuracy %.4f", name, len(source_logits.labels), accuracy)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def headline_table(results):
     """Return the table of the 30 sets x 30 resamples in Markdown."""
     table, origins = thirty_by_thirty(results)
     lines = [
-        "| classifier | accuracy (%) | lead of V2SClassifier() | better on, equal, worse | p | its accuracy is |",
+        "| classifier | accuracy (%) | our lead | better, equal, worse | p | source |",
         "|---|---|---|---|---|---|",
         f"| **V2SClassifier()** | **{100 * table['V2S'].mean():.2f}** | | | | measured |",
     ]
@@ -109,7 +109,7 @@ def outside_table(results):
     """Return our accuracy and the published ones on the sets that chose nothing, in Markdown."""
     ours, rivals = read_table(results, "outside"), read_table(results, "outside_rivals")
     lines = [
-        "| classifier | accuracy (%) | V2SClassifier() better on, equal, worse | p | its accuracy is |",
+        "| classifier | accuracy (%) | we are better, equal, worse | p | source |",
         "|---|---|---|---|---|",
         f"| **V2SClassifier()** | **{100 * ours['accuracy'].mean():.2f}** | | | measured |",
     ]
@@ -169,7 +169,13 @@ def draw_accuracy_time(results, path):
         ours, run = name.startswith("V2S"), name != "HC2"
         colour = OURS if ours else OTHERS
         axes.scatter(
-            seconds, value, s=64, color=colour if run else "white", edgecolor=colour, marker="o" if ours else "s", zorder=3
+            seconds,
+            value,
+            s=64,
+            color=colour if run else "white",
+            edgecolor=colour,
+            marker="o" if ours else "s",
+            zorder=3,
         )
         dx, dy, align = PLACES.get(name, (0, 8, "center"))
         label = shown(name) if run else f"{shown(name)}\n(published)"
@@ -212,9 +218,7 @@ def ranks_and_cliques(table):
     ranks = pd.Series(rankdata(-table.to_numpy().round(6), axis=1).mean(axis=0), index=table.columns).sort_values()
     names, p_values = list(ranks.index), np.ones((len(ranks), len(ranks)))
     upper = np.triu_indices(len(ranks), 1)
-    p_values[upper] = accuracy.holm(
-        [pair(table[names[i]], table[names[j]])[-1] for i, j in zip(*upper, strict=True)]
-    )
+    p_values[upper] = accuracy.holm([pair(table[names[i]], table[names[j]])[-1] for i, j in zip(*upper, strict=True)])
     return ranks, cliques(np.minimum(p_values, p_values.T))
 
 
@@ -230,7 +234,13 @@ def draw_critical_difference(results, path):
         colour, published = OURS if ours else OTHERS, origins[name] == "published"
         axes.hlines(row, 0, rank, color="0.9", linewidth=1, zorder=1)
         axes.scatter(
-            rank, row, s=64, color="white" if published else colour, edgecolor=colour, marker="o" if ours else "s", zorder=3
+            rank,
+            row,
+            s=64,
+            color="white" if published else colour,
+            edgecolor=colour,
+            marker="o" if ours else "s",
+            zorder=3,
         )
         axes.annotate(
             f"{rank:.2f}", (rank, row), (8, 0), textcoords="offset points", va="center", fontsize=10, color=colour
@@ -256,9 +266,9 @@ def draw_few_labels(results, path):
     runs = accuracy.read_results(results, list(LINES), setting="few_labels")
     inside = accuracy.few_labels_table(runs, list(LINES))
     panels = {
-        "UCR sets outside the paper's 30": outside.pivot(index="per_class", columns="classifier", values="accuracy").assign(
-            sets=outside.groupby("per_class")["datasets"].first()
-        ),
+        "UCR sets outside the paper's 30": outside.pivot(
+            index="per_class", columns="classifier", values="accuracy"
+        ).assign(sets=outside.groupby("per_class")["datasets"].first()),
         "18 of the paper's 30 UCR sets": inside.rename(columns={"data sets": "sets"}),
     }
     figure = Figure(figsize=(5, 6.4), layout="constrained")

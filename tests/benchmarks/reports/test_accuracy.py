@@ -103,4 +103,4 @@ def test_resamples_against_a_rival_and_its_published_mean(results, tmp_path):
     assert "5 data sets, 2 resamples, 0 to 1" in text
     assert "by +16.00 to +20.00 points, with a standard deviation of 2.83" in text
     assert "The runs of B here, 2 of the 30 resamples, 5 data sets, have 72.00; its published mean is 72.00." in text
-    assert "Beside C" not in text and "Accuracy (%) by data set, with the four best published:" in text
+    assert "Beside C" not in text and "### Beside published means" in text

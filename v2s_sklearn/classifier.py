@@ -62,7 +62,7 @@ class V2SClassifier(BaseV2SClassifier):
         classes to each target class.
     max_epochs : int, default=0
         Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
-        the initial theta: training it took seven times as long and changed the default's accuracy by nothing.
+        the initial theta: training took several times as long and did not change the default's accuracy.
     learning_rate : float, default=0.001
         Of Adam (with decoupled weight decay).
     batch_size : int, default=32

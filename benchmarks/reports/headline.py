@@ -91,7 +91,8 @@ def few_labels_table(results):
     table = read_table(results, "outside_few_labels")
     names = ["V2S", "MultiRocketHydra", "MiniRocket", "V2S-fast"]
     lines = [
-        f"| labels a class | {' | '.join(map(shown, names))} | lead over MultiRocket-Hydra | better, worse | data sets |",
+        f"| labels a class | {' | '.join(map(shown, names))} | lead over MultiRocket-Hydra | better, worse "
+        "| data sets |",
         "|---" * (len(names) + 4) + "|",
     ]
     for per_class, rows in table.groupby("per_class"):
@@ -132,6 +133,12 @@ def _frame(axes):
     axes.set_axisbelow(True)
 
 
+def _mark(axes, x, y, colour, ours, filled):
+    """Draw a circle for ours and a square for others, empty where the figure is published."""
+    face, marker = colour if filled else "white", "o" if ours else "s"
+    axes.scatter(x, y, s=64, color=face, edgecolor=colour, marker=marker, zorder=3)
+
+
 def front(points):
     """Return the points that no other one beats in both time and accuracy, the fastest first."""
     best, kept = -np.inf, []
@@ -168,15 +175,7 @@ def draw_accuracy_time(results, path):
     for name, (seconds, value) in points.items():
         ours, run = name.startswith("V2S"), name != "HC2"
         colour = OURS if ours else OTHERS
-        axes.scatter(
-            seconds,
-            value,
-            s=64,
-            color=colour if run else "white",
-            edgecolor=colour,
-            marker="o" if ours else "s",
-            zorder=3,
-        )
+        _mark(axes, seconds, value, colour, ours, filled=run)
         dx, dy, align = PLACES.get(name, (0, 8, "center"))
         label = shown(name) if run else f"{shown(name)}\n(published)"
         axes.annotate(
@@ -233,15 +232,7 @@ def draw_critical_difference(results, path):
         ours = name == "V2S"
         colour, published = OURS if ours else OTHERS, origins[name] == "published"
         axes.hlines(row, 0, rank, color="0.9", linewidth=1, zorder=1)
-        axes.scatter(
-            rank,
-            row,
-            s=64,
-            color="white" if published else colour,
-            edgecolor=colour,
-            marker="o" if ours else "s",
-            zorder=3,
-        )
+        _mark(axes, rank, row, colour, ours, filled=not published)
         axes.annotate(
             f"{rank:.2f}", (rank, row), (8, 0), textcoords="offset points", va="center", fontsize=10, color=colour
         )
@@ -265,10 +256,9 @@ def draw_few_labels(results, path):
     outside = read_table(results, "outside_few_labels")
     runs = accuracy.read_results(results, list(LINES), setting="few_labels")
     inside = accuracy.few_labels_table(runs, list(LINES))
+    wide = outside.pivot(index="per_class", columns="classifier", values="accuracy")
     panels = {
-        "UCR sets outside the paper's 30": outside.pivot(
-            index="per_class", columns="classifier", values="accuracy"
-        ).assign(sets=outside.groupby("per_class")["datasets"].first()),
+        "UCR sets outside the paper's 30": wide.assign(sets=outside.groupby("per_class")["datasets"].first()),
         "18 of the paper's 30 UCR sets": inside.rename(columns={"data sets": "sets"}),
     }
     figure = Figure(figsize=(5, 6.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Everything that README.md and docs/ show of the tables of results: which text stands where, which figure is which file.
+"""All that README.md and docs/ show of the tables of results: which text stands where, which figure is which file.
 
 python -m benchmarks.reports.pages
 

@@ -33,7 +33,7 @@ PLACES = {
     "V2S": (0, 9, "center"),
     "V2S-fast": (8, -14, "left"),
     "QUANT": (7, -12, "left"),
-    "Hydra": (-8, -4, "right"),
+    "Hydra": (-4, 8, "center"),
     "MultiRocketHydra": (8, -4, "left"),
 }
 
@@ -72,16 +72,16 @@ def headline_table(results):
     """Return the table of the 30 sets x 30 resamples in Markdown."""
     table, origins = thirty_by_thirty(results)
     lines = [
-        "| classifier | accuracy (%) | our lead | better, equal, worse | p | source |",
+        "| classifier | accuracy (%) | source | our lead | better, equal, worse | p |",
         "|---|---|---|---|---|---|",
-        f"| **V2SClassifier()** | **{100 * table['V2S'].mean():.2f}** | | | | measured |",
+        f"| **V2SClassifier()** | **{100 * table['V2S'].mean():.2f}** | measured | | | |",
     ]
     for name in table.columns[1:]:
         lead, wins, ties, losses, p = pair(table["V2S"], table[name])
         chance = "< 0.001" if p < 0.001 else f"{p:.2g}"
         lines.append(
-            f"| {shown(name)} | {100 * table[name].mean():.2f} | {lead:+.2f} | {wins}, {ties}, {losses} "
-            f"| {chance} | {origins[name]} |"
+            f"| {shown(name)} | {100 * table[name].mean():.2f} | {origins[name]} | {lead:+.2f} "
+            f"| {wins}, {ties}, {losses} | {chance} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -110,15 +110,15 @@ def outside_table(results):
     """Return our accuracy and the published ones on the sets that chose nothing, in Markdown."""
     ours, rivals = read_table(results, "outside"), read_table(results, "outside_rivals")
     lines = [
-        "| classifier | accuracy (%) | we are better, equal, worse | p | source |",
+        "| classifier | accuracy (%) | source | we are better, equal, worse | p |",
         "|---|---|---|---|---|",
-        f"| **V2SClassifier()** | **{100 * ours['accuracy'].mean():.2f}** | | | measured |",
+        f"| **V2SClassifier()** | **{100 * ours['accuracy'].mean():.2f}** | measured | | |",
     ]
     for row in rivals.to_dict("records"):
         counts = [f"{row[key]:.0f}" for key in ("wins", "ties", "losses") if row[key] == row[key]]
         p = row["p"] if counts else ""
         lines.append(
-            f"| {shown(row['classifier'])} | {row['accuracy']:.2f} | {', '.join(counts)} | {p} | {row['origin']} |"
+            f"| {shown(row['classifier'])} | {row['accuracy']:.2f} | {row['origin']} | {', '.join(counts)} | {p} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -229,7 +229,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     @classmethod
     def fast(cls, **overrides: Any) -> Self:
-        """Return a classifier that hears series through wav2vec's filters alone, the cheapest part of the default.
+        """Return a classifier with the filters of wav2vec alone, the cheapest part of the default.
 
         docs/benchmark.md says what it costs and what it gives away.
 

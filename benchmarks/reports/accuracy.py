@@ -130,10 +130,19 @@ def accuracy_table(results, classifiers):
     return table
 
 
+def p_cell(p):
+    """Return a p-value with two digits, or that it is below 0.001."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def to_markdown(table, digits=3):
-    """Return a table in Markdown."""
+    """Return a table in Markdown; columns of p-values, "p" and "p (...)", as `p_cell` writes them."""
+    p_values = {column: table[column].map(p_cell) for column in table if f"{column} ".startswith("p ")}
     # As objects, so that whole numbers beside others stay whole.
-    return table.astype(object).to_markdown(floatfmt=f".{digits}f")
+    table = table.assign(**p_values).astype(object)
+    numeric = [f".{digits}f"] * (1 + len(table.columns))
+    # Without this 0.50 would be shown as a number with other digits.
+    return table.to_markdown(floatfmt=numeric, disable_numparse=[1 + table.columns.get_loc(name) for name in p_values])
 
 
 def make_report(results, classifiers):

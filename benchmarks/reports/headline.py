@@ -78,10 +78,9 @@ def headline_table(results):
     ]
     for name in table.columns[1:]:
         lead, wins, ties, losses, p = pair(table["V2S"], table[name])
-        chance = "< 0.001" if p < 0.001 else f"{p:.2g}"
         lines.append(
             f"| {shown(name)} | {100 * table[name].mean():.2f} | {origins[name]} | {lead:+.2f} "
-            f"| {wins}, {ties}, {losses} | {chance} |"
+            f"| {wins}, {ties}, {losses} | {accuracy.p_cell(p)} |"
         )
     return "\n".join(lines) + "\n"
 

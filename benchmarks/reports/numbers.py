@@ -40,8 +40,9 @@ MARK = re.compile(r"([^\s<>|*()]+)<!--([a-z0-9_]+)-->")
 
 
 def p_text(p):
-    """Return a p-value with two digits, or that it is below 0.001."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    """Return a p-value and what it is: "p = 0.052", "p < 0.001"."""
+    cell = accuracy.p_cell(p)
+    return f"p {cell}" if cell.startswith("<") else f"p = {cell}"
 
 
 def versus(row):

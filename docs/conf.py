@@ -1,5 +1,6 @@
 """Sphinx's configuration: ``make docs`` builds docs/_build/html without a network."""
 
+import json
 import re
 import sys
 import warnings
@@ -30,7 +31,9 @@ exclude_patterns = ["_build", "examples", "gallery/*.py", "gallery/*.ipynb"]
 templates_path = ["_templates"]
 
 # Markdown; headings are targets by the names that GitHub gives them.
-myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist", "substitution"]
+# Figures that stand on more than one page, by name; benchmarks.reports.pages writes the file.
+myst_substitutions = json.loads((FOLDER / "numbers.json").read_text())
 myst_heading_anchors = 3
 
 # Docstrings

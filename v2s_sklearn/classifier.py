@@ -32,8 +32,8 @@ from v2s_sklearn.views import DEFAULT_SOURCES, Voice
 class V2SClassifier(BaseV2SClassifier):
     """Voice2Series classifier: a frozen acoustic model, reprogrammed for time series.
 
-    A series becomes a waveform through an input transformation with parameters theta, the acoustic model, pretrained on
-    speech, is run on it unchanged, and a mapping turns what it says into target classes.
+    A series becomes a waveform through an input transformation with parameters theta. The acoustic model, pretrained on
+    speech, is run on the waveform unchanged, and a mapping turns its activations or outputs into target classes.
 
     Parameters
     ----------
@@ -43,20 +43,21 @@ class V2SClassifier(BaseV2SClassifier):
     reprogramming : {"auto", "contour", "playback", "modulation", "pad"}, default="auto"
         Input transformation. "modulation": voices whose frequency or loudness follows the series; theta is their
         carriers, deviations and loudness, and an additive waveform. "playback": the series, its differences, its
-        running sum and its spectrum as samples one after another; for "ridge" and sources with filters on the raw
-        waveform, which hear them at every octave.
-        "contour": the series as a contour, for "ridge" and sources trained on those, which hear it at one length, and
-        one of more than 256 points at two.
+        running sum and its spectrum as samples one after another, filtered at every octave; for "ridge" and sources
+        with filters on the raw waveform.
+        "contour": the series itself is the input of the network, stretched to one length, and a series of more than 256
+        points to two lengths; for "ridge" and sources trained on contours.
         "pad": the paper's, the series as samples in a waveform whose other samples are theta. "auto": for each source
-        the first of "contour", "playback" and "modulation" that it can.
+        the first of "contour", "playback" and "modulation" that suits the source and the mapping.
     voices : sequence of Voice, optional
         Initial voices of "modulation"; by default `v2s_sklearn.views.DEFAULT_VOICES`, beside "playback" the one
         of the differences.
     n_replicates : int, default=1
         m, how many times the series stands in the waveform; fewer where m do not fit. Not for "playback".
     max_channels : int, default=16
-        Channels of a series that are heard; more are mixed at random to this many, so that cost is bounded: the default
-        makes at most 4 waveforms of each for wav2vec's filters, 2 of all for v2sc, and one of all for v2sa and v2st.
+        Channels that are used as they are. A series with more channels is replaced by this many random mixtures of its
+        channels, which bounds the cost: the default makes at most 4 waveforms of each channel for wav2vec's filters, 2
+        of all channels for v2sc, and one of all channels for v2sa and v2st.
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True
@@ -67,7 +68,7 @@ class V2SClassifier(BaseV2SClassifier):
         classes to each target class.
     max_epochs : int, default=0
         Epochs of gradient training of theta, together with a learned mapping, which is solved again at the end. 0 keeps
-        the initial theta: training it took seven times as long and changed the default's accuracy by nothing.
+        the initial theta: training took several times as long and did not change the default's accuracy.
     learning_rate : float, default=0.001
         Of Adam (with decoupled weight decay).
     batch_size : int, default=32
@@ -87,8 +88,8 @@ class V2SClassifier(BaseV2SClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Initial theta, mixtures of the filters that hear "playback", random mapping, order of the cases, dropout. The
-        same value gives the same bits on a CPU.
+        Initial theta, mixtures of the filters of "playback", random mapping, order of the cases, dropout. The same
+        value gives the same bits on a CPU.
     n_jobs : int, default=1
         Threads for inference, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0
@@ -235,7 +236,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     @classmethod
     def fast(cls, **overrides: Any) -> Self:
-        """Return a classifier that hears series through wav2vec's filters alone, the cheapest part of the default.
+        """Return a classifier with the filters of wav2vec alone, the cheapest part of the default.
 
         docs/benchmark.md says what it costs and what it gives away.
 

@@ -1,4 +1,4 @@
-"""Compare every text that docs/ shows of the tables of results with what these tables give.
+"""Compare every text that README.md and docs/ show of the tables of results with what these tables give.
 
 python -m benchmarks.reports.check [--figures]
 
@@ -8,21 +8,26 @@ again and compares the files, which other releases of matplotlib make otherwise.
 
 import argparse
 import difflib
+import json
 import tempfile
 from pathlib import Path
 
 from benchmarks.paths import DOCS, RESULTS
-from benchmarks.reports.pages import draw_figures, make_texts, read_block
+from benchmarks.reports.numbers import fill
+from benchmarks.reports.pages import README, draw_figures, make_files, make_texts, read_block
 
 
 def compare_texts(results=RESULTS, docs=DOCS):
     """Return the differences of each text that is another one: a dict of page and name to lines."""
+    files, readme = make_files(results), (docs / README).read_text()
+    pairs = {(page, name): (read_block(docs / page, name), made) for (page, name), made in make_texts(results).items()}
+    pairs |= {(path, "file"): ((docs / path).read_text(), made) for path, made in files.items()}
+    pairs[README, "figures"] = readme, fill(readme, json.loads(files["numbers.json"]))
     differences = {}
-    for (page, name), made in make_texts(results).items():
-        written = read_block(docs / page, name)
+    for key, (written, made) in pairs.items():
         if written != made:
             lines = difflib.unified_diff(written.splitlines(), made.splitlines(), "written", "made", lineterm="", n=0)
-            differences[page, name] = list(lines)
+            differences[key] = list(lines)
     return differences
 
 

@@ -1,16 +1,17 @@
-"""Everything that docs/ shows of the tables of results: which text stands where, which figure is which file.
+"""All that README.md and docs/ show of the tables of results: which text stands where, which figure is which file.
 
 python -m benchmarks.reports.pages
 
 writes all of it; `benchmarks.reports.check` compares it with what is there. A text stands between the comments
-``<!-- name: begin -->`` and ``<!-- name: end -->`` of a page.
+``<!-- name: begin -->`` and ``<!-- name: end -->`` of a page. Single figures are those of `benchmarks.reports.numbers`.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from benchmarks.paths import DOCS, RESULTS
-from benchmarks.reports import accuracy, reproduction
+from benchmarks.reports import accuracy, downloads, headline, numbers, reproduction
 from benchmarks.reports.figures import draw_accuracies, draw_training
 from benchmarks.reports.sizing import sizing_report
 from benchmarks.reports.sources import controls_table, ranking_table, sources_table
@@ -18,6 +19,8 @@ from benchmarks.run.tables import read_table
 from v2s_sklearn.files.writing import write_atomically
 
 RIVALS = ["V2S", "MiniRocket", "MultiRocketHydra"]
+# From docs/.
+README = "../README.md"
 
 
 def make_texts(results=RESULTS):
@@ -26,13 +29,23 @@ def make_texts(results=RESULTS):
     calibrated = accuracy.compared(accuracy.read_results(results, accuracy.CALIBRATED), accuracy.CALIBRATED)
     published = Path(results) / "published_resampled.csv"
     ranking = read_table(results, "ranking")
+    first = headline.headline_table(results)
+    few, multivariate = (
+        accuracy.read_results(results, RIVALS, setting=setting) for setting in ("few_labels", "multivariate")
+    )
     texts = {
+        (README, "headline"): first,
+        ("index.md", "headline"): first,
+        ("benchmark.md", "headline"): first,
+        ("benchmark.md", "outside"): headline.outside_table(results),
+        ("benchmark.md", "few outside"): headline.few_labels_table(results),
         ("benchmark.md", "report"): accuracy.make_report(
             accuracy.compared(runs, accuracy.CLASSIFIERS), accuracy.CLASSIFIERS
         ),
         ("benchmark.md", "resampled"): accuracy.resampled_report(runs, "V2S", accuracy.RESAMPLED, published),
         ("benchmark.md", "calibration"): accuracy.calibration_report(calibrated, accuracy.CALIBRATED),
-        ("benchmark.md", "more"): accuracy.more_tables(results, RIVALS),
+        ("benchmark.md", "few"): accuracy.few_labels_report(few, RIVALS),
+        ("benchmark.md", "multivariate"): accuracy.multivariate_report(multivariate, RIVALS),
         ("acoustic_models.md", "sources"): sources_table(read_table(results, "sources"), ranking),
         ("speech.md", "controls"): controls_table(read_table(results, "controls")),
         ("alignment.md", "ranking"): ranking_table(ranking),
@@ -42,12 +55,17 @@ def make_texts(results=RESULTS):
     return texts | {("reproduction/index.md", name): text for name, text in blocks.items()}
 
 
+def make_files(results=RESULTS):
+    """Return the files that are made as a whole: a dict of path, relative to docs/, to text."""
+    figures = numbers.to_json(numbers.make_numbers(results))
+    return {"numbers.json": figures} | downloads.make_files(Path(results), RIVALS)
+
+
 def draw_figures(folder, results=RESULTS):
     """Draw the figures to their places below a folder such as docs/."""
     folder = Path(folder)
     (folder / "reproduction").mkdir(parents=True, exist_ok=True)
-    runs = accuracy.compared(accuracy.read_results(results, accuracy.CLASSIFIERS), accuracy.CLASSIFIERS)
-    accuracy.draw_critical_difference(runs, accuracy.CLASSIFIERS, folder / "critical_difference.svg")
+    headline.draw_figures(folder / "figures", results)
     _, table, traces = reproduction.make_blocks(results)
     draw_accuracies(table, folder / "reproduction" / "accuracy.png")
     draw_training(traces, folder / "reproduction" / "training.png")
@@ -78,6 +96,12 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     for (page, name), text in make_texts(options.results).items():
         replace_block(options.docs / page, name, text)
+    files = make_files(options.results)
+    for path, text in files.items():
+        (options.docs / path).parent.mkdir(exist_ok=True)
+        write_atomically(options.docs / path, text.encode())
+    readme = options.docs / README
+    write_atomically(readme, numbers.fill(readme.read_text(), json.loads(files["numbers.json"])).encode())
     draw_figures(options.docs, options.results)
 
 

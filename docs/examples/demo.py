@@ -6,7 +6,7 @@ One line of time series classification with frozen speech models
 split. This is what ``make demo`` runs.
 """
 
-# sphinx_gallery_thumbnail_path = "figures/series-to-sound.png"
+# sphinx_gallery_thumbnail_path = "figures/sound-spectrogram.png"
 
 import time
 

@@ -38,7 +38,7 @@ figure.colorbar(points, ax=axes, label="fall of log-probability (nats)")
 plt.show()
 
 # %%
-# Of the second series no window matters: what is left of it says the same.
+# In the second series no single window matters: without any one of them the class stays as probable.
 #
 # By activations and gradients
 # ----------------------------

@@ -1,4 +1,4 @@
-"""What each view hears of one series, and what it says.
+"""The input of each view for one series, and what the view adds to the decision.
 
 Shape legend: C channels, T time points, G waveforms of a case, S waveform samples, D embedding values of a view.
 """
@@ -25,7 +25,7 @@ KINDS = {
 
 
 class ViewsDisplay:
-    """A row for each view: the waveforms that its source hears, and what it says.
+    """A row for each view: the input of its source, and what the view adds to the decision.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class ViewsDisplay:
         Of each view: what it adds to the decision value of each class, less the mean over the classes (nats), or the
         probability of each word.
     unit : str
-        Of what they say.
+        Of the values of ``said``.
     title : str, default=""
 
     Attributes
@@ -62,7 +62,7 @@ class ViewsDisplay:
 
     @classmethod
     def from_estimator(cls, clf: BaseV2SClassifier, x: Cases, *, ax: Any = None) -> Self:
-        """Draw what the views of a fitted estimator hear of one series, and what they say.
+        """Draw the input of each view of a fitted estimator for one series, and what the view adds to the decision.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class ViewsDisplay:
 
 
 def _heard(clf, view, case):
-    """Return what a view hears, for the display."""
+    """Return the input of a view, for the display."""
     waveforms, _ = waveforms_of(clf, view, case)
     kind = type(view).__name__.removesuffix("View").lower()
     title = f"{view.acoustic.name}: {kind}"

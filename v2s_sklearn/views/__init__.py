@@ -1,4 +1,4 @@
-"""How a series is heard: input transformation, the frozen model that hears it, pooling of what it says."""
+"""Views: from a series to features, by an input transformation, a frozen model, and pooling of its activations."""
 
 from v2s_sklearn.views.contour import ContourView
 from v2s_sklearn.views.modulation import DEFAULT_VOICES, ModulationView, Voice

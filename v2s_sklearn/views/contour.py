@@ -1,4 +1,4 @@
-"""The series as a contour, heard by a network that was trained on contours of speech.
+"""The series as a contour, the input of a network that was trained on contours of speech.
 
 Shape legend: B batch, N cases, C channels, T time points, L points of a contour, D channels of a stage, L' points of a
 stage, M mixtures, P pooled values.
@@ -91,7 +91,7 @@ class ContourReprogram(ArrayModule):
 class ContourView(View):
     """The series as contours for a `ContourNet`, whose stages are pooled plainly and as mixtures.
 
-    A contour is heard at one length, that of a long series at two. The normalisations of the network take the
+    A contour is computed at one length, the contour of a long series at two. The normalisations of the network take the
     statistics of the training series. The plain embedding holds mean and maximum of each stage and segments of the
     last; beside it the channels of each stage are whitened over the training series, mixed at random, and pooled by
     `v2s_sklearn.views.mixtures.shares_and_wins`.

@@ -94,7 +94,7 @@ class PadReprogram(ArrayModule):
 
 
 class PadView(View):
-    """The paper's way to hear a series: padded with theta.
+    """The paper's view: the series padded with theta.
 
     Parameters
     ----------

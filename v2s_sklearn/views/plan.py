@@ -1,4 +1,4 @@
-"""Which source model hears a series through which view."""
+"""Which source model gets a series through which view."""
 
 from dataclasses import dataclass
 

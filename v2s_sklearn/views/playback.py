@@ -1,4 +1,4 @@
-"""The series itself as the waveform, heard at every octave of speed by filters on the raw waveform.
+"""The series itself as the waveform, filtered at every octave of speed by filters on the raw waveform.
 
 Shape legend: B batch, C channels, T time points, S waveform samples.
 """

@@ -1,4 +1,4 @@
-"""The one interface behind which every way to hear a series stands.
+"""The one interface of all views.
 
 Shape legend: B batch, N cases, C channels, T time points, G waveforms of a case, S waveform samples, D embedding,
 K source classes.
@@ -16,7 +16,7 @@ from v2s_sklearn.runtime.portable_modules import ArrayModule
 
 
 class View(ArrayModule):
-    """A way to hear a series: an input transformation, the frozen model that hears it, the pooling of what it says.
+    """A view: an input transformation of the series, a frozen model, and the pooling of its activations to features.
 
     A new kind of view is a subclass in a file of its own and a line in ``VIEWS`` of `v2s_sklearn.views.plan`.
 

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
@@ -103,4 +104,11 @@ def test_resamples_against_a_rival_and_its_published_mean(results, tmp_path):
     assert "5 data sets, 2 resamples, 0 to 1" in text
     assert "by +16.00 to +20.00 points, with a standard deviation of 2.83" in text
     assert "The runs of B here, 2 of the 30 resamples, 5 data sets, have 72.00; its published mean is 72.00." in text
-    assert "Beside C" not in text and "Accuracy (%) by data set, with the four best published:" in text
+    assert "Beside C" not in text and "### Beside published means" in text
+
+
+def test_p_values_of_a_table_are_never_zero():
+    table = pd.DataFrame({"wins": [3, 4], "p": [0.00002, 0.5], "p (Holm)": [0.0004, 1.0]}, index=["B", "C"])
+    lines = accuracy.to_markdown(table).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+    assert cells == [["B", "3", "< 0.001", "< 0.001"], ["C", "4", "0.5", "1"]]

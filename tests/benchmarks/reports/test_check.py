@@ -10,34 +10,58 @@ from benchmarks.reports import check, pages
 
 
 @pytest.fixture(scope="module")
-def texts():
-    return pages.make_texts()
+def made():
+    return pages.make_texts(), pages.make_files()
 
 
-def test_every_published_text_is_what_the_tables_give(texts, monkeypatch, capsys):
-    monkeypatch.setattr(check, "make_texts", lambda results: texts)
+@pytest.fixture
+def texts(made, monkeypatch):
+    """The texts, made once for all tests."""
+    for module in (check, pages):
+        monkeypatch.setattr(module, "make_texts", lambda results: made[0])
+        monkeypatch.setattr(module, "make_files", lambda results: made[1])
+    return made[0]
+
+
+@pytest.fixture
+def docs(made, tmp_path):
+    """A copy of README and of all pages and files that are made."""
+    for page in {page for page, _ in made[0]} | made[1].keys():
+        (tmp_path / "docs" / page).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(DOCS / page, tmp_path / "docs" / page)
+    return tmp_path / "docs"
+
+
+def test_every_published_text_is_what_the_tables_give(texts, capsys):
     assert check.main([]) == 0
     assert "0 texts differ" in capsys.readouterr().out
-    written = {path.name for path in DOCS.rglob("*.md") if ": begin -->" in path.read_text()}
-    # The texts of speed.md are measured, not taken from tables.
-    assert written - {"speed.md"} == {page.rpartition("/")[2] for page, _ in texts}
+    pages_of_the_repository = [*DOCS.rglob("*.md"), DOCS / pages.README]
+    written = {path.name for path in pages_of_the_repository if ": begin -->" in path.read_text()}
+    # The texts of these pages are measured, not taken from tables.
+    assert written - {"speed.md", "how_long.md"} == {page.rpartition("/")[2] for page, _ in texts}
 
 
-def test_a_changed_figure_is_found_and_mended(texts, tmp_path, monkeypatch, capsys):
-    docs = tmp_path / "docs"
-    for page in {page for page, _ in texts}:
-        (docs / page).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(DOCS / page, docs / page)
-    monkeypatch.setattr(check, "make_texts", lambda results: texts)
-    monkeypatch.setattr(pages, "make_texts", lambda results: texts)
-    path = docs / "speech.md"
-    path.write_text(path.read_text().replace("87.61 (0.330)", "87.62 (0.330)"))
+@pytest.mark.parametrize(
+    ("page", "old", "new", "said"),
+    [
+        ("speech.md", "87.61 (0.330)", "87.62 (0.330)", "speech.md, controls:"),
+        ("../README.md", "87.74<!--resampled_v2s-->", "88.74<!--resampled_v2s-->", "README.md, figures:"),
+        ("../README.md", "| **87.74** |", "| **88.74** |", "README.md, headline:"),
+        ("numbers.json", '"split_v2s": "86.57"', '"split_v2s": "87.57"', "numbers.json, file:"),
+        ("tables/default_split.csv", "Coffee,100.0", "Coffee,99.0", "tables/default_split.csv, file:"),
+    ],
+)
+def test_a_changed_figure_is_found_and_mended(page, old, new, said, texts, docs, monkeypatch, capsys):
+    path = docs / page
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
     assert check.main(["--docs", str(docs)]) == 1
     printed = capsys.readouterr().out
-    assert "speech.md, controls:" in printed and "+| default | trained | 87.61" in printed
+    assert said in printed and "1 texts differ" in printed
     monkeypatch.setattr(pages, "draw_figures", lambda folder, results: None)
     pages.main(["--docs", str(docs)])
     assert check.main(["--docs", str(docs)]) == 0
+    assert path.read_text() == (DOCS / page).read_text()
 
 
 def test_a_changed_table_is_found(tmp_path):
@@ -52,5 +76,11 @@ def test_a_changed_table_is_found(tmp_path):
 def test_figures_are_drawn_to_their_places(tmp_path):
     pages.draw_figures(tmp_path)
     drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
-    assert drawn == ["critical_difference.svg", "reproduction/accuracy.png", "reproduction/training.png"]
+    assert drawn == [
+        "figures/accuracy-time.png",
+        "figures/critical-difference.png",
+        "figures/few-labels.png",
+        "reproduction/accuracy.png",
+        "reproduction/training.png",
+    ]
     assert all((DOCS / path).exists() for path in drawn)

@@ -23,6 +23,9 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -38,6 +41,16 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+# [source] shows what the class is written in, not what imports it.
+viewcode_line_numbers = True
+# In the contents of a page `fit`, not `V2SClassifier.fit`.
+toc_object_entries_show_parents = "hide"
+
+# What is copied from a block is the code, without prompts and outputs.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+copybutton_remove_prompts = True
 
 # Pages
 html_theme = "pydata_sphinx_theme"
@@ -51,14 +64,14 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
-    "show_prev_next": False,
+    "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "article_header_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "api/index": []}
+html_sidebars = {"index": []}
 
 # Examples, in the order in which they are read; each is run once, and again when it changes.
 EXAMPLES = [
@@ -87,7 +100,26 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib",),
     "write_computation_times": False,
     "remove_config_comments": True,
+    # Pages of the reference show the examples that use their object.
+    "backreferences_dir": "api/examples",
+    "doc_module": ("v2s_sklearn",),
 }
+
+# Figures of displays that no example draws: name of the object, file in docs/figures, what it shows.
+PICTURES = {
+    "AttentionDisplay": ("attention.png", "Attention weights of v2sa over the points of a series"),
+    "EmbeddingDisplay": ("embedding.png", "t-SNE before and after reprogramming"),
+    "LabelMappingDisplay": ("words.png", "Spoken words that stand for two classes"),
+    "ModulationView": ("reprogrammed-input.png", "A series, the voice it steers, and its spectrogram"),
+    "PadView": ("reprogrammed-input-paper.png", "A short series in the padded waveform of the paper"),
+    "ReprogrammedInputDisplay": ("reprogrammed-input.png", "A series, the voice it steers, and its spectrogram"),
+    "SaliencyDisplay": ("saliency.png", "Class activation maps of the convolutions of v2sc"),
+    "TrainingDisplay": ("training.png", "Loss, accuracy and alignment by epoch"),
+    "V2SClassifier": ("series-to-sound.png", "A series, the voice it steers, and its spectrogram"),
+    "ViewsDisplay": ("views.png", "What four views make of a series, and what each adds to the decision"),
+    "importance": ("importance.png", "What occlusion marks in a series"),
+}
+autosummary_context = {"pictures": PICTURES}
 
 # Files of the repository that are pages of the site: pages that refer to the file lead to the page.
 PAGES = {

@@ -115,7 +115,7 @@ PICTURES = {
     "ReprogrammedInputDisplay": ("reprogrammed-input.png", "A series, the voice it steers, and its spectrogram"),
     "SaliencyDisplay": ("saliency.png", "Class activation maps of the convolutions of v2sc"),
     "TrainingDisplay": ("training.png", "Loss, accuracy and alignment by epoch"),
-    "V2SClassifier": ("series-to-sound.png", "A series, the voice it steers, and its spectrogram"),
+    "V2SClassifier": ("views.png", "What four views make of a series, and what each adds to the decision"),
     "ViewsDisplay": ("views.png", "What four views make of a series, and what each adds to the decision"),
     "importance": ("importance.png", "What occlusion marks in a series"),
 }

@@ -62,7 +62,8 @@ def test_pages_include_the_files_of_the_repository(page, files):
 def test_the_reference_has_every_public_name(module):
     reference = "".join(page.read_text() for page in (DOCS / "api").glob("*.rst")).split()
     module = importlib.import_module(f"v2s_sklearn{module}")
-    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    classes = [name for name, value in vars(module).items() if isinstance(value, type)]
+    public = getattr(module, "__all__", classes)
     assert [name for name in public if callable(getattr(module, name)) and name not in reference] == []
 
 
@@ -94,7 +95,9 @@ def test_every_page_is_led_to():
         for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", path.read_text(), flags=re.M | re.S):
             for line in tree.splitlines():
                 if line and not line.startswith(":"):
-                    listed.add((path.parent / line).resolve().relative_to(DOCS))
+                    listed |= {
+                        found.resolve().relative_to(DOCS).with_suffix("") for found in path.parent.glob(f"{line}.md")
+                    }
     assert pages - listed == {Path("index")}
 
 

@@ -126,6 +126,7 @@ PAGES = {
     "benchmarks/NOTES.md": "/results/notes.md",
     "CHANGELOG.md": "/project/changelog.md",
     "CONTRIBUTING.md": "/project/contributing.md",
+    "docs/add_a_view.md": "/add_a_view.md",
     "SECURITY.md": "/project/security.md",
 }
 

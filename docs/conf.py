@@ -9,6 +9,8 @@ FOLDER = Path(__file__).parent
 # What runs in place of a released package: the package and the scripts of this checkout.
 sys.path.insert(0, str(FOLDER.parent))
 
+from docutils import nodes  # noqa: E402
+from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
 from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
 
 from v2s_sklearn import __version__  # noqa: E402
@@ -23,7 +25,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
@@ -54,6 +55,7 @@ copybutton_remove_prompts = True
 
 # Pages
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = f"v2s-sklearn {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -147,8 +149,17 @@ def _include_read(app, path, docname, source):
     source[0] = lead_to_pages(source[0])
 
 
+def write_math(self, node):
+    """Write a formula as MathML, which browsers draw by themselves: no script is fetched from a network."""
+    block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=block)
+    self.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
+    app.add_html_math_renderer("mathml", inline_renderers=(write_math, None), block_renderers=(write_math, None))
     app.connect("source-read", _source_read)
     app.connect("include-read", _include_read)
 

@@ -63,5 +63,3 @@ Player(paper, gun)
 # %%
 ReprogrammedInputDisplay.from_estimator(paper, gun)
 plt.show()
-
-# sphinx_gallery_thumbnail_number = 1

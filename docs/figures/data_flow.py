@@ -36,7 +36,7 @@ def draw():
         y = TOP + index * (BOX + GAP)
         colour = BLUE if inside else GREY
         parts.append(
-            f'<rect x="30" y="{y}" width="270" height="{BOX}" rx="6" fill="white" stroke="{colour}" stroke-width="1.5"/>'
+            f'<rect x="30" y="{y}" width="270" height="{BOX}" rx="6" fill="white" stroke="{colour}"/>'
             f'<text x="165" y="{y + BOX / 2 + 5}" text-anchor="middle" fill="black">{text}</text>'
             f'<text x="178" y="{y + BOX + 28}" fill="{GREY}">{shape}</text>'
         )

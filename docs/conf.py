@@ -10,6 +10,8 @@ FOLDER = Path(__file__).parent
 # What runs in place of a released package: the package and the scripts of this checkout.
 sys.path.insert(0, str(FOLDER.parent))
 
+from docutils import nodes  # noqa: E402
+from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
 from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
 
 from v2s_sklearn import __version__  # noqa: E402
@@ -24,6 +26,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -41,9 +45,20 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+# [source] shows what the class is written in, not what imports it.
+viewcode_line_numbers = True
+# In the contents of a page `fit`, not `V2SClassifier.fit`.
+toc_object_entries_show_parents = "hide"
+
+# What is copied from a block is the code, without prompts and outputs.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+copybutton_remove_prompts = True
 
 # Pages
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = f"v2s-sklearn {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -54,14 +69,14 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
-    "show_prev_next": False,
+    "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "article_header_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "api/index": []}
+html_sidebars = {"index": []}
 
 # Examples, in the order in which they are read; each is run once, and again when it changes.
 EXAMPLES = [
@@ -90,13 +105,33 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib",),
     "write_computation_times": False,
     "remove_config_comments": True,
+    # Pages of the reference show the examples that use their object.
+    "backreferences_dir": "api/examples",
+    "doc_module": ("v2s_sklearn",),
 }
+
+# Figures of displays that no example draws: name of the object, file in docs/figures, what it shows.
+PICTURES = {
+    "AttentionDisplay": ("attention.png", "Attention weights of v2sa over the points of a series"),
+    "EmbeddingDisplay": ("embedding.png", "t-SNE before and after reprogramming"),
+    "LabelMappingDisplay": ("words.png", "Spoken words that stand for two classes"),
+    "ModulationView": ("reprogrammed-input.png", "A series, the voice it steers, and its spectrogram"),
+    "PadView": ("reprogrammed-input-paper.png", "A short series in the padded waveform of the paper"),
+    "ReprogrammedInputDisplay": ("reprogrammed-input.png", "A series, the voice it steers, and its spectrogram"),
+    "SaliencyDisplay": ("saliency.png", "Class activation maps of the convolutions of v2sc"),
+    "TrainingDisplay": ("training.png", "Loss, accuracy and alignment by epoch"),
+    "V2SClassifier": ("views.png", "What four views make of a series, and what each adds to the decision"),
+    "ViewsDisplay": ("views.png", "What four views make of a series, and what each adds to the decision"),
+    "importance": ("importance.png", "What occlusion marks in a series"),
+}
+autosummary_context = {"pictures": PICTURES}
 
 # Files of the repository that are pages of the site: pages that refer to the file lead to the page.
 PAGES = {
     "benchmarks/NOTES.md": "/results/notes.md",
     "CHANGELOG.md": "/project/changelog.md",
     "CONTRIBUTING.md": "/project/contributing.md",
+    "docs/add_a_view.md": "/add_a_view.md",
     "SECURITY.md": "/project/security.md",
 }
 
@@ -117,8 +152,17 @@ def _include_read(app, path, docname, source):
     source[0] = lead_to_pages(source[0])
 
 
+def write_math(self, node):
+    """Write a formula as MathML, which browsers draw by themselves: no script is fetched from a network."""
+    block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=block)
+    self.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
+    app.add_html_math_renderer("mathml", inline_renderers=(write_math, None), block_renderers=(write_math, None))
     app.connect("source-read", _source_read)
     app.connect("include-read", _include_read)
 

@@ -82,6 +82,20 @@ class _FittedFlag:
             self._fitted_flag = value
 
 
+class _ViewNames(StrOptions):
+    """The names of the views, those that were registered after this class was made, too."""
+
+    def __init__(self):
+        super().__init__({"auto", *VIEWS})
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is the name of a view."""
+        return StrOptions({"auto", *VIEWS}).is_satisfied_by(val)
+
+    def __str__(self):
+        return str(StrOptions({"auto", *VIEWS}))
+
+
 class BaseV2S(_FittedFlag, BaseCollectionEstimator):
     """Checks of X and tags, common to the classifier and the transformer."""
 
@@ -96,7 +110,7 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
 
     _parameter_constraints = {
         "acoustic_model": [str, Path, AcousticModel, list, tuple],
-        "reprogramming": [StrOptions({"auto", *VIEWS})],
+        "reprogramming": [_ViewNames()],
         "voices": ["array-like", None],
         "n_replicates": [Interval(Integral, 1, None, closed="left")],
         "max_channels": [Interval(Integral, 1, None, closed="left")],

@@ -18,6 +18,7 @@ KEYS = {
     "ranking": ("dataset", "source"),
     "reproduction_selection": ("dataset", "n_replicates", "dropout"),
     "reproduction_traces": ("dataset", "epoch"),
+    "sizes": ("preset", "hardware", "n_cases"),
     "sources": ("source",),
 }
 

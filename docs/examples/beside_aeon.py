@@ -1,9 +1,9 @@
 """
-Beside aeon's classifiers
-=========================
+Compare with MiniRocket and QUANT
+=================================
 
-The classifiers of aeon and ours take the same data, so that a comparison is a loop. A diagram of critical differences
-needs many data sets; it is drawn from the results of the benchmark.
+aeon's classifiers and V2SClassifier take the same data, so a comparison is a loop. A critical-difference diagram needs
+many data sets; it is drawn from the results of the benchmark.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,7 @@ from v2s_sklearn import V2SClassifier
 # %%
 # Three small data sets
 # ---------------------
-# ``V2SClassifier.fast()`` hears series through one frozen source only, in about half the time of the default.
+# ``V2SClassifier.fast()`` uses one frozen source only, and takes about half the time of the default.
 classifiers = {
     "V2S, fast": V2SClassifier.fast(random_state=0),
     "MiniRocket": MiniRocketClassifier(random_state=0),
@@ -48,13 +48,13 @@ print((100 * table.mean()).sort_values(ascending=False).round(2).to_string())
 
 # %%
 # Mean ranks, joined by a bar where Wilcoxon's signed-rank test with Holm's correction shows no difference at 5 %. The
-# default is ahead of MultiRocket-Hydra by less than the test can show.
+# lead of the default over MultiRocket-Hydra is too small for the test.
 plt.rcParams["savefig.bbox"] = "tight"  # the names stand beside the axes
 figure, _ = plot_critical_difference(table.to_numpy(), list(table.columns), alpha=0.05, width=9, textspace=2.5)
 plt.show()
 
 # %%
-# The same accuracies set by set: a point above the diagonal is a data set on which ours is better.
+# The same accuracies set by set: a point above the diagonal is a data set on which V2SClassifier() is better.
 figure, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 ax.plot([50, 100], [50, 100], color="grey", linewidth=1)
 for rival, colour in {"MultiRocketHydra": "#0072B2", "MiniRocket": "#E69F00"}.items():

@@ -1,6 +1,6 @@
 """
-One line of time series classification with frozen speech models
-================================================================
+First steps: classify and compare
+=================================
 
 :class:`~v2s_sklearn.V2SClassifier` on a real UCR data set that aeon ships, next to aeon's MiniRocket on the same
 split. This is what ``make demo`` runs.

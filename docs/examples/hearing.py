@@ -1,9 +1,11 @@
 """
-Hearing a series
-================
+Listen to a series
+==================
 
 What a frozen model hears is a sound, so you can hear it as well.
 """
+
+# sphinx_gallery_thumbnail_path = "figures/thumb-spectrogram.png"
 
 import base64
 import tempfile
@@ -61,5 +63,3 @@ Player(paper, gun)
 # %%
 ReprogrammedInputDisplay.from_estimator(paper, gun)
 plt.show()
-
-# sphinx_gallery_thumbnail_number = 1

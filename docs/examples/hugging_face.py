@@ -1,11 +1,13 @@
 """
-A Hugging Face model as source
-==============================
+Use a Hugging Face model
+========================
 
 ``acoustic_model="hf:owner/name"`` takes an audio classifier of the hub, ``"hf:folder"`` one on disk. This example
 makes a checkpoint of a small Audio Spectrogram Transformer with random weights, so that it needs no network; with a
 released checkpoint only the name differs.
 """
+
+# sphinx_gallery_thumbnail_path = "figures/thumb-waveform.png"
 
 import tempfile
 from pathlib import Path
@@ -61,7 +63,7 @@ clf = V2SClassifier(f"hf:{folder.name}", random_state=0).fit(X_train, y_train)
 print(f"test accuracy of the first 200 cases, random weights: {clf.score(X_test[:200], y_test[:200]):.3f}")
 
 # %%
-# What it hears:
+# The waveform and its spectrogram:
 ReprogrammedInputDisplay.from_estimator(clf, X_test[0])
 plt.show()
 

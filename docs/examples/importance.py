@@ -1,10 +1,12 @@
 """
-Which time points mattered
-==========================
+Explain a prediction
+====================
 
-:func:`~v2s_sklearn.inspection.importance` asks any classifier, by taking windows of the series away;
-:class:`~v2s_sklearn.inspection.SaliencyDisplay` asks the convolutions of a source, by their gradients.
+Which time points mattered? :func:`~v2s_sklearn.inspection.importance` takes windows of the series away, and works with
+any classifier. :class:`~v2s_sklearn.inspection.SaliencyDisplay` uses the gradients of the convolutions of a source.
 """
+
+# sphinx_gallery_thumbnail_path = "figures/thumb-importance.png"
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,8 +44,8 @@ plt.show()
 #
 # By activations and gradients
 # ----------------------------
-# Conductance of the convolutions of V2Sc, the source that hears contours. Where the two ways agree there is reason to
-# believe both; neither is a proof of what the classifier relies on. :doc:`/inspection` measures how well each finds
+# Conductance of the convolutions of V2Sc, the source for contours. Where the two ways agree there is reason to
+# believe both. Neither proves what the classifier relies on. :doc:`/inspection` measures how well each finds
 # what matters.
 SaliencyDisplay.from_estimator(clf, X_test[cases[0]], y_test[cases[0]], source="v2sc")
 plt.show()

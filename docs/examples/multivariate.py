@@ -1,10 +1,11 @@
 """
-Many channels, and series of unequal length
-===========================================
+Classify many channels and unequal lengths
+==========================================
 
-Nothing has to be set for either: channels are scaled, decorrelated and heard, and a list of series may have any
-lengths.
+Nothing has to be set for either: channels are scaled and decorrelated, and the series of a list may have any lengths.
 """
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 from aeon.datasets import load_basic_motions, load_japanese_vowels
@@ -23,7 +24,7 @@ clf = V2SClassifier(random_state=0).fit(X_train, y_train)
 print(f"test accuracy {clf.score(X_test, y_test):.3f}")
 
 # %%
-# What each of the four frozen sources hears of one case, and what it adds to the decision for each class.
+# What each of the four frozen sources gets from one case, and what it adds to the decision for each class.
 ViewsDisplay.from_estimator(clf, X_test[0])
 plt.show()
 
@@ -40,7 +41,7 @@ fast = V2SClassifier.fast(random_state=0).fit(X_train, y_train)
 print(f"test accuracy {fast.score(X_test, y_test):.3f}")
 
 # %%
-# The length itself can say something about the class; it is heard as silence behind the series.
+# The length itself can tell the class. Zeros behind a shorter series keep its length.
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 speakers = sorted(set(y_train))
 by_speaker = [[length for length, label in zip(lengths, y_train, strict=True) if label == who] for who in speakers]

@@ -1,6 +1,6 @@
 """
-An acoustic model of your own
-=============================
+Use a network of your own
+=========================
 
 Any differentiable network on waveforms can be the frozen source. Here a small one learns, in some seconds, to tell
 rising from falling, steady and trembling tones, and is then used on series, beside the same network with the weights

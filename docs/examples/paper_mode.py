@@ -1,11 +1,13 @@
 """
-The method of the paper, with its distance to speech
-====================================================
+Run the method of the paper
+===========================
 
 ``V2SClassifier.icml2021()`` has the settings of Voice2Series: the series stands in a waveform whose other samples,
 theta, are trained, and spoken words stand for the classes. :class:`~v2s_sklearn.alignment.AlignmentHistory` follows
-the sliced Wasserstein distance (SWD) between what the model says of speech and of the reprogrammed series.
+the sliced Wasserstein distance (SWD) between the source logits of speech and of the reprogrammed series.
 """
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 from aeon.datasets import load_italy_power_demand

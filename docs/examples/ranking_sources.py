@@ -1,9 +1,9 @@
 """
-Ranking sources without cross-validation
-========================================
+Choose a source
+===============
 
-:func:`~v2s_sklearn.alignment.rank_acoustic_models` computes what speaks for and against each frozen source on
-training cases.
+:func:`~v2s_sklearn.alignment.rank_acoustic_models` ranks the frozen sources by criteria on the training cases, without
+cross-validation.
 """
 
 import matplotlib.pyplot as plt
@@ -34,5 +34,5 @@ ax.margins(0.2)
 plt.show()
 
 # %%
-# One data set with 36 cases proves nothing. Over the data sets that were measured no criterion is shown to predict
-# the order of the sources (:doc:`/alignment`): rank to see, and decide by cross-validation.
+# One data set with 36 cases proves nothing. Over many data sets the log loss of the probe predicts the order of the
+# sources weakly (:doc:`/alignment`): rank first, and decide by cross-validation.

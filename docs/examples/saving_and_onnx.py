@@ -1,6 +1,6 @@
 """
-Saving, and ONNX
-================
+Save, and export to ONNX
+========================
 
 A fitted estimator in one file without pickle, and its predictions as a graph that runs without this package.
 """

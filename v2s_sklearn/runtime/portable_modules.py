@@ -43,7 +43,8 @@ def module_tree(module, name, writer):
         return {"again": number}
     if type(module) is not nn.ModuleList and not type(module).__module__.startswith(PACKAGE):
         raise SavedFileError(
-            f"{name} is a {type(module).__name__}, which this version does not know how to save. Use pickle."
+            f"{name} holds a {type(module).__name__} of {type(module).__module__}, which is no class of this package: "
+            "what reads a saved file could not make it. Use pickle, and import that module where it is unpickled."
         )
     state = module.__getstate__() if hasattr(module, "__getstate__") else vars(module)
     parts = {

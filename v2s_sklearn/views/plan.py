@@ -13,21 +13,80 @@ from v2s_sklearn.views.view import View
 
 # What is heard by default. Chosen on training splits, see benchmarks/NOTES.md.
 DEFAULT_SOURCES = ("v2sa", "v2st", "wav2vec", "v2sc")
-# With reprogramming="auto" a source is heard through the first that can.
+# With reprogramming="auto" a source is heard through the first that can; those that `register_view` adds come last.
 VIEWS: dict[str, type[View]] = {
     "contour": ContourView,
     "playback": PlaybackView,
     "modulation": ModulationView,
     "pad": PadView,
 }
+PACKAGED_VIEWS = tuple(VIEWS)
 # Beside a source that series are played back to, more voices added nothing; of one, that of differences is best.
 VOICES_BESIDE_PLAYBACK = DEFAULT_VOICES[1:2]
 # Playback hears all channels. Random mixtures of them that the others hear beside it; more added nothing.
 SOUNDED_BESIDE_PLAYBACK: dict[type[View], int] = {ModulationView: 1, ContourView: 2}
 
 
+def register_view(name: str, cls: type[View], overwrite: bool = False) -> None:
+    """Make a view of your own available to estimators as ``reprogramming=name``.
+
+    Call it where the class is defined, at the level of the module, so that importing the module registers the view.
+
+    Parameters
+    ----------
+    name : str
+        What estimators are given as ``reprogramming``.
+    cls : type
+        A subclass of :class:`View` that implements ``max_points``; it is called as ``cls(acoustic, **chosen)``, where
+        ``chosen`` holds those arguments of `plan_views` that ``cls.options`` names.
+    overwrite : bool, default=False
+        Replace a view that was registered under this name before. To register the same class again changes nothing.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the name is no text or taken, or the class is no view or lacks ``max_points``.
+
+    Notes
+    -----
+    A name is known in the process that registered it. Other processes, such as the workers of a search, have to import
+    the module that registers it. ``reprogramming="auto"`` never chooses a registered view. A fitted estimator with
+    such a view can be pickled, where the module can be imported; its ``save`` is refused, because what reads the file
+    does not know the class.
+
+    Examples
+    --------
+    >>> from v2s_sklearn import V2SClassifier
+    >>> from v2s_sklearn.views import PadView, register_view
+    >>> class ShortPadView(PadView):
+    ...     @classmethod
+    ...     def max_points(cls, acoustic, n_channels):
+    ...         return 500
+    >>> register_view("short-pad", ShortPadView)
+    >>> V2SClassifier("v2sa", reprogramming="short-pad").reprogramming
+    'short-pad'
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidParameterError(f"The name of a view must be a text that is not empty, got {name!r}.")
+    if not (isinstance(cls, type) and issubclass(cls, View)):
+        raise InvalidParameterError(
+            f"A view must be a subclass of v2s_sklearn.views.View, got {cls!r}. Give the class itself, not an instance."
+        )
+    if cls.max_points.__func__ is View.max_points.__func__:  # type: ignore[attr-defined]
+        raise InvalidParameterError(
+            f"{cls.__name__} does not say how long a series may be. Implement the class method "
+            "max_points(cls, acoustic, n_channels)."
+        )
+    if name == "auto" or name in PACKAGED_VIEWS or (VIEWS.get(name, cls) is not cls and not overwrite):
+        raise InvalidParameterError(
+            f"There is a view {name!r} already. Take another name, or pass overwrite=True (the package's own, "
+            f"{', '.join(PACKAGED_VIEWS)}, and 'auto' cannot be replaced)."
+        )
+    VIEWS[name] = cls
+
+
 def choose_kind(acoustic, reprogramming, learned_mapping):
-    """Return the class of the view of one acoustic model: with "auto" the first of ``VIEWS`` that can hear with it.
+    """Return the class of the view of one acoustic model: with "auto" the first packaged one that can hear with it.
 
     Raises
     ------
@@ -35,7 +94,7 @@ def choose_kind(acoustic, reprogramming, learned_mapping):
         If the model cannot be heard in the way asked for.
     """
     if reprogramming == "auto":
-        return next(kind for kind in VIEWS.values() if kind.hears_with(acoustic, learned_mapping))
+        return next(VIEWS[name] for name in PACKAGED_VIEWS if VIEWS[name].hears_with(acoustic, learned_mapping))
     kind = VIEWS[reprogramming]
     if not kind.hears_with(acoustic, learned_mapping):
         raise InvalidParameterError(

@@ -18,7 +18,7 @@ from v2s_sklearn.runtime.portable_modules import ArrayModule
 class View(ArrayModule):
     """A view: an input transformation of the series, a frozen model, and the pooling of its activations to features.
 
-    A new kind of view is a subclass in a file of its own and a line in ``VIEWS`` of `v2s_sklearn.views.plan`.
+    A new kind of view is a subclass, which :func:`register_view` gives a name.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """The faster twin of a frozen network: the same values, and no trace of it in weights, copies and pickles."""
 
+import copy
 import pickle
 
 import pytest
@@ -125,3 +126,21 @@ def test_weights_that_are_shared_stay_shared_in_a_pickle():
     assert copied.again is copied.output.bias is copied.also and torch.equal(copied.again, model.again)
     assert "passing" in copied._non_persistent_buffers_set and "passing" not in copied.state_dict()
     assert not copied.again.requires_grad and copied.again is not model.again
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_copies_of_copies_have_the_same_bits_in_the_same_order_of_memory(trainable):
+    model = load_acoustic_model("v2sa").trainable_copy()
+    model = model if trainable else model.freeze()
+    with torch.no_grad():
+        expected = model(waveforms())
+    strides = [tensor.stride() for tensor in model.parameters()]
+    for make in (
+        lambda one: pickle.loads(pickle.dumps(one)),
+        copy.deepcopy,
+        lambda one: pickle.loads(pickle.dumps(one)),
+    ):
+        model = make(model)
+        assert [tensor.stride() for tensor in model.parameters()] == strides
+        with torch.no_grad():
+            assert torch.equal(model(waveforms()), expected)

@@ -40,16 +40,18 @@ def _as_content(tensor):
     """Return a parameter or buffer as what `_as_tensor` makes it again from."""
     if tensor is None:
         return None
-    last = tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
-    return tensor.detach().cpu().numpy(), last, isinstance(tensor, nn.Parameter), tensor.requires_grad
+    # In its order of memory, according to which convolutions round.
+    values = tensor.detach().cpu().clone()
+    return values.numpy(), values.stride(), isinstance(tensor, nn.Parameter), tensor.requires_grad
 
 
 def _as_tensor(content):
     if content is None:
         return None
-    array, last, is_parameter, requires_grad = content
+    array, stride, is_parameter, requires_grad = content
     tensor = to_tensor(array)
-    tensor = tensor.contiguous(memory_format=torch.channels_last) if last else tensor
+    if isinstance(stride, tuple):  # older versions noted less
+        tensor = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype).copy_(tensor)
     return nn.Parameter(tensor, requires_grad) if is_parameter else tensor
 
 
@@ -200,7 +202,7 @@ class FrozenNetwork(nn.Module):
         for (tensors, name), tensor in zip(_places(self), made, strict=arrays is not None):
             tensors[name] = tensor
         for layer in _recurrent_layers(self) if arrays else ():
-            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+            layer._init_flat_weights()
 
     def to_tree(self, name, writer):
         """Return what the network is made again from, as an object of JSON, see `v2s_sklearn.files.trees`."""

@@ -170,6 +170,7 @@ INDICES = {
     "periods": pd.period_range("2020", periods=5, freq="M"),
     "durations": pd.timedelta_range("0s", periods=5, freq="1s"),
     "dates as objects": pd.Index(pd.date_range("2020", periods=5).date),
+    "its name": pd.Index([0.5, 1.0, 1.5, 2.0, 2.5], name="time"),
 }
 
 

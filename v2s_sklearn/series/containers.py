@@ -184,8 +184,8 @@ def convert_list(X):
 def rows_as_channels(case, name):
     """Return a series or frame of one case with its channels in rows and its time points in order.
 
-    An index of dates, periods or durations says which axis is time, and in which order its points stand; without one
-    the rows of a frame are channels, as in aeon's lists of frames.
+    An index of dates, periods or durations, or one that is named "time" or the like, says which axis is time, and in
+    which order its points stand; without one the rows of a frame are channels, as in aeon's lists of frames.
     """
     in_rows = is_time_axis(case.index)
     in_columns = case.ndim == 2 and is_time_axis(case.columns)

@@ -75,7 +75,7 @@ def fill_gaps(X, least_points):
 
 def absent_channels(X):
     """Return which channels of which cases have no value after their gaps were filled: (N, C, T) to bool (N, C)."""
-    return np.stack([np.isnan(case[:, 0]) for case in X])
+    return np.isnan(X[:, :, 0]) if isinstance(X, np.ndarray) else np.stack([np.isnan(case[:, 0]) for case in X])
 
 
 def fill_absent(X, values):

@@ -13,6 +13,7 @@ from v2s_sklearn.errors import InvalidSeriesError
 
 # Spacings that differ from the median by a larger share are irregular; those of months differ by less.
 REGULAR = 0.1
+NAMES_OF_TIME = ("time", "timepoint", "timepoints", "timestamp", "date", "datetime")
 NUMBER = re.compile(r"(\D*?)([-+]?\d+(?:\.\d+)?)(\D*)")
 CLOCK = re.compile(r"\d{1,2}(:\d{1,2}){1,2}(\.\d+)?")
 ISO_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?)?)?(?P<zone>Z|[-+]\d{2}(:?\d{2})?)?")
@@ -66,8 +67,8 @@ def warn_irregular():
 
 
 def is_time_axis(index):
-    """Return whether an index holds times: dates, periods, durations, or objects of datetime."""
-    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex):
+    """Return whether an index holds times: dates, periods, durations, objects of datetime, or by its name."""
+    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex) or index.name in NAMES_OF_TIME:
         return True
     return pd.api.types.infer_dtype(index, skipna=True) in ("date", "datetime", "datetime64", "time", "timedelta")
 

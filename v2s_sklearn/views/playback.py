@@ -58,7 +58,7 @@ def fade_wins(pooled, series, n_octaves):
     constant = (series.amax(-1) == series.amin(-1)).all(1)[:, None]
     loudness = series.abs().amax((1, 2)).clamp(max=1.0)[:, None, None, None]
     octaves = pooled.unflatten(1, (n_octaves, N_POOLED, -1))  # (B, O, N_POOLED, M)
-    shares, wins = octaves.tensor_split([len(QUANTILES)], dim=2)
+    shares, wins = octaves[:, :, : len(QUANTILES)], octaves[:, :, len(QUANTILES) :]
     alike = torch.tensor([1 / size for size in GROUP_SIZES for _ in range(2)], dtype=wins.dtype, device=wins.device)
     wins = loudness * wins + (1 - loudness) * alike[:, None]
     return torch.where(constant, torch.cat([shares, wins], dim=2).flatten(1), pooled)
@@ -155,11 +155,8 @@ class PlaybackView(View):
     def embed(self, waveforms):
         """Return the pooled answers of the filters: (B, G, S) to (B, D)."""
         kinds = waveforms.unflatten(1, (self.N_KINDS, -1))
-        series, others = self.pooling(kinds).tensor_split([self.n_pooled_of_a_kind], dim=1)
-        return torch.cat([fade_wins(series, kinds[:, 0], self.pooling.kernels.shape[1]), others], dim=1)
-
-    @property
-    def n_pooled_of_a_kind(self):
-        """Number of embedding values of one kind of waveforms."""
+        pooled = self.pooling(kinds)
         n_octaves, n_mixtures = self.pooling.kernels.shape[1:3]
-        return n_octaves * n_mixtures * N_POOLED
+        n_first = n_octaves * n_mixtures * N_POOLED
+        series = fade_wins(pooled[:, :n_first], kinds[:, 0], n_octaves)
+        return torch.cat([series, pooled[:, n_first:]], dim=1)

@@ -94,6 +94,20 @@ def test_flat_series_steps_and_points_have_the_answers_of_the_estimator(name, tm
     np.testing.assert_array_equal(found.argmax(1)[certain], expected.argmax(1)[certain])
 
 
+@pytest.mark.parametrize("data", ["gunpoint", "several channels"])
+@pytest.mark.parametrize("noise", [0.0, 1e-9, 1e-5], ids=["flat", "rounding", "noise"])
+def test_what_stands_still_does_so_in_the_graph(data, noise, tmp_path):
+    X, y = REAL[data](split="train")
+    clf = V2SClassifier.fast(**FEW).fit(X, y)
+    to_onnx(clf, tmp_path / "graph.onnx")
+    rng = np.random.default_rng(0)
+    levels = np.concatenate([np.linspace(0.1, 1.0, 10), rng.normal(size=40)])[:, None, None]
+    X = levels * (1 + noise * rng.normal(size=(50, *X.shape[1:])))
+    for cases in (X, X.astype(np.float32)):
+        expected, found = clf.predict_proba(cases), run(tmp_path / "graph.onnx", cases.astype(np.float64))
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("standardize", [True, False])
 def test_values_that_are_far_out(standardize, tmp_path, gunpoint):
     X, y = gunpoint[:2]

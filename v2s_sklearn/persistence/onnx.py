@@ -23,7 +23,7 @@ from v2s_sklearn.persistence.operators import Exportable
 from v2s_sklearn.runtime.optional import import_optional
 from v2s_sklearn.runtime.threads import one_thread
 from v2s_sklearn.series.moments import shorten
-from v2s_sklearn.series.scaling import FINITE, LIMIT
+from v2s_sklearn.series.scaling import FINITE, LIMIT, ROUNDING, SHARE_OF_DEVIATION, SHARE_OF_SIZE
 from v2s_sklearn.series.wrapped import unwrap
 
 OPSET = 18
@@ -42,6 +42,8 @@ class _Path(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
     unit: torch.Tensor
+    level: torch.Tensor
+    deviation: torch.Tensor
 
     def __init__(self, scaler, network, n_points, answer):
         super().__init__()
@@ -60,6 +62,8 @@ class _Path(nn.Module):
             "mean": (scaler.mean_ / scaler.unit_)[:, None],
             "scale": (scaler.scale_ / scaler.unit_)[:, None],
             "mixture": scaler.mixture_ if len(scaler.mean_) > 1 else None,
+            "deviation": (scaler.deviations() / scaler.scale_)[:, None],
+            "level": (scaler.mean_ / scaler.scale_)[:, None],
         }
         for name, value in values.items():
             self.register_buffer(name, None if value is None else torch.from_numpy(np.asarray(value, np.float64)))
@@ -76,8 +80,19 @@ class _Path(nn.Module):
         """Return what `SeriesScaler.transform` does, in double precision."""
         case = (case / self.unit).clamp(-FINITE, FINITE)
         case = case if self.shortening is None else case @ self.shortening.T
-        scaled = ((case - self.mean) / self.scale).clamp(-self.limit, self.limit)
-        return scaled if self.mixture is None else self.mixture @ scaled
+        scaled, still = self._settle(((case - self.mean) / self.scale).clamp(-self.limit, self.limit))
+        if self.mixture is None:
+            return scaled
+        mixed = self.mixture @ scaled
+        return torch.where(still.all(), mixed[:, :1], mixed)
+
+    def _settle(self, scaled):
+        """Return the series with what varies by no more than rounding made constant, and which channels that are."""
+        low, high = scaled.amin(1, keepdim=True), scaled.amax(1, keepdim=True)
+        size = torch.maximum((low + self.level).abs(), (high + self.level).abs())
+        least = torch.minimum(SHARE_OF_SIZE * size, SHARE_OF_DEVIATION * self.deviation)
+        still = high - low <= torch.maximum(ROUNDING * self.deviation, least)
+        return torch.where(still, low + (high - low) / 2, scaled), still
 
 
 def _probabilities(network, series, lengths):

@@ -169,6 +169,11 @@ class SeriesScaler:
         # Sums of what stands still are rounded in several ways, too.
         return np.where(still.all(axis=1)[:, None, None] & inside, mixed[:, :, :1], mixed)
 
+    def deviations(self):
+        """Return the deviation of each channel over the training cases, (C,), 0 where it is not known."""
+        # Older versions did not note the deviations of what they did not standardise.
+        return getattr(self, "deviation_", self.scale_ if self.standardize else np.zeros(len(self.scale_)))
+
     def _settle(self, scaled, inside):
         """Make constant, in place, what varies by no more than rounding; return which channels stand still, (N, C).
 
@@ -180,9 +185,7 @@ class SeriesScaler:
         """
         low = np.where(inside, scaled, np.inf).min(axis=2)
         high = np.where(inside, scaled, -np.inf).max(axis=2)
-        # Older versions did not note the deviations of what they did not standardise.
-        deviation = getattr(self, "deviation_", self.scale_ if self.standardize else np.zeros(len(self.scale_)))
-        deviation, level = deviation / self.scale_, self.mean_ / self.scale_
+        deviation, level = self.deviations() / self.scale_, self.mean_ / self.scale_
         size = np.maximum(np.abs(low + level), np.abs(high + level))
         least = np.maximum(ROUNDING * deviation, np.minimum(SHARE_OF_SIZE * size, SHARE_OF_DEVIATION * deviation))
         still = high - low <= least

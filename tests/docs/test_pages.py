@@ -101,6 +101,20 @@ def test_every_page_is_led_to():
     assert pages - listed == {Path("index")}
 
 
+def test_code_that_is_shown_but_not_run_is_python_and_names_what_is_there():
+    found = 0
+    for path in DOCS.rglob("*.md"):
+        for code in re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.M | re.S):
+            if ">>>" in code:
+                continue
+            for node in ast.walk(ast.parse(code, filename=path.name)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("v2s_sklearn"):
+                    found += 1
+                    module = importlib.import_module(node.module)
+                    assert all(hasattr(module, name.name) for name in node.names), path.name
+    assert found > 2
+
+
 def test_every_figure_of_the_site_has_a_text_and_a_file():
     for path in DOCS.rglob("*.md"):
         for text, file in re.findall(r"!\[(.*?)\]\((\S+?)\)", path.read_text(), flags=re.S):

@@ -3,9 +3,9 @@
 python -m benchmarks.speed.sizes [--cases 1000 5000 20000 50000] [--presets fast default] [--hardware one all gpu]
 
 Each setting is measured in a process of its own, and its row is written to benchmarks/results/sizes.csv at once, so
-that a stopped command goes on where it was. Then the table and the rule to interpolate are printed, and written
-to docs/guide/how_long.md. ``--report`` measures nothing and writes only the page. Times are times on the clock, so
-nothing else should run on the machine.
+that a command that was stopped goes on where it was. Then the table and the rule to interpolate are printed, and
+written to docs/guide/how_long.md. ``--report`` measures nothing and writes only the page. Times are times on the clock,
+so nothing else should run on the machine.
 
 "one" is one thread, "all" is ``n_jobs=-1``, "gpu" is ``n_jobs=-1`` and ``device="cuda"``, which is left out where there
 is none.

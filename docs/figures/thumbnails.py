@@ -7,9 +7,9 @@ from PIL import Image
 FOLDER = Path(__file__).parent
 # Name of the thumbnail: figure, and the box (left, top, right, bottom) of a panel in it, in pixels.
 PANELS = {
-    "thumb-spectrogram": ("reprogrammed-input", (40, 505, 745, 690)),
-    "thumb-waveform": ("reprogrammed-input-paper", (0, 345, 745, 505)),
-    "thumb-importance": ("importance", (0, 22, 800, 190)),
+    "thumb-spectrogram": ("reprogrammed-input", (340, 511, 600, 645)),
+    "thumb-waveform": ("reprogrammed-input-paper", (88, 348, 330, 460)),
+    "thumb-importance": ("importance", (480, 22, 800, 190)),
 }
 
 

@@ -101,6 +101,20 @@ def test_every_page_is_led_to():
     assert pages - listed == {Path("index")}
 
 
+def test_code_that_is_shown_but_not_run_is_python_and_names_what_is_there():
+    found = 0
+    for path in DOCS.rglob("*.md"):
+        for code in re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.M | re.S):
+            if ">>>" in code:
+                continue
+            for node in ast.walk(ast.parse(code, filename=path.name)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("v2s_sklearn"):
+                    found += 1
+                    module = importlib.import_module(node.module)
+                    assert all(hasattr(module, name.name) for name in node.names), path.name
+    assert found > 2
+
+
 def test_every_figure_of_the_site_has_a_text_and_a_file():
     for path in DOCS.rglob("*.md"):
         for text, file in re.findall(r"!\[(.*?)\]\((\S+?)\)", path.read_text(), flags=re.S):
@@ -108,12 +122,39 @@ def test_every_figure_of_the_site_has_a_text_and_a_file():
             assert (path.parent / file).exists(), f"{path.name}: {file}"
 
 
-def test_every_example_has_its_place_in_the_gallery():
-    (order,) = [
+def setting(name):
+    """Return a value that docs/conf.py assigns, without running the file."""
+    (value,) = [
         ast.literal_eval(node.value)
         for node in ast.parse((DOCS / "conf.py").read_text()).body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name
     ]
+    return value
+
+
+def test_pictures_of_the_reference_are_there():
+    names = {name.rpartition(".")[2] for name in names_of_the_reference()}
+    for name, (file, text) in setting("PICTURES").items():
+        assert name in names
+        assert (DOCS / "figures" / file).exists()
+        assert text
+
+
+def test_every_display_has_a_picture_in_the_reference():
+    inspection = importlib.import_module("v2s_sklearn.inspection")
+    displays = {name for name in inspection.__all__ if name.endswith("Display")}
+    assert len(displays) > 5
+    assert displays <= set(setting("PICTURES"))
+
+
+@pytest.mark.parametrize("example", sorted((DOCS / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_thumbnails_of_examples_are_there(example):
+    for file in re.findall(r"sphinx_gallery_thumbnail_path = \"(.+)\"", example.read_text()):
+        assert (DOCS / file).exists()
+
+
+def test_every_example_has_its_place_in_the_gallery():
+    order = setting("EXAMPLES")
     assert sorted(order) == sorted(path.name for path in (DOCS / "examples").glob("*.py"))
 
 

@@ -1,8 +1,11 @@
 """Figures as they were when they were last looked at, with a tolerance, from made-up values.
 
-``python tests/inspection/test_images.py`` draws them anew, after a change that is meant to change them; look at each.
+``python tests/inspection/test_images.py FOLDER`` draws them anew into a folder and into the archive, after a change that is
+meant to change them; look at each.
 """
 
+import sys
+import zipfile
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,7 +23,7 @@ from v2s_sklearn.inspection import (
     ViewsDisplay,
 )
 
-BASELINE = Path(__file__).with_name("baseline")
+BASELINE = Path(__file__).with_name("baseline.zip")
 # Root mean square of the differences in grey levels; other versions of matplotlib and FreeType place text otherwise.
 TOLERANCE = 12
 
@@ -121,7 +124,9 @@ def draw(name, path):
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure(name, tmp_path):
     draw(name, tmp_path / f"{name}.png")
-    difference = compare_images(str(BASELINE / f"{name}.png"), str(tmp_path / f"{name}.png"), tol=TOLERANCE)
+    with zipfile.ZipFile(BASELINE) as baseline:
+        expected = baseline.extract(f"{name}.png", tmp_path / "expected")
+    difference = compare_images(expected, str(tmp_path / f"{name}.png"), tol=TOLERANCE)
     assert difference is None, difference
 
 
@@ -132,6 +137,9 @@ def test_another_figure_is_told_apart(tmp_path):
 
 
 if __name__ == "__main__":
-    BASELINE.mkdir(exist_ok=True)
-    for figure in FIGURES:
-        draw(figure, BASELINE / f"{figure}.png")
+    folder = Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(BASELINE, "w") as archive:
+        for figure in FIGURES:
+            draw(figure, folder / f"{figure}.png")
+            archive.write(folder / f"{figure}.png", f"{figure}.png")

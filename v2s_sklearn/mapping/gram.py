@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.blas import ssyrk
 
-# Rows of a matrix at most, which bounds time and memory; see benchmarks/NOTES.md.
+# Rows of a matrix at most, which bounds time and memory: 100 MB. Fewer sums lose little, see benchmarks/NOTES.md.
 MAX_ROWS = 5000
 
 

@@ -23,7 +23,7 @@ from v2s_sklearn.mapping.ridge import (
 
 # Half a decade apart, where the loss is flat.
 FEW_STRENGTHS = STRENGTHS[::2]
-# The first one tried: the median of what was chosen, see benchmarks/NOTES.md.
+# The first one tried, 3e-4: the median of what was chosen of 2,400 to 3,000 cases is 5e-4, see benchmarks/NOTES.md.
 FIRST = 5
 
 

@@ -99,7 +99,8 @@ def _solve_for_cases(features, weights, scored, strengths):
     features = features[order]
     features *= root
     residuals = np.asfortranarray(root * scored.all_targets[order], dtype=np.float32)
-    gram = add_products(1.0, features, np.zeros((len(order),) * 2, dtype=np.float32, order="F"))
+    gram = np.zeros((len(order),) * 2, dtype=np.float32, order="F")
+    gram = add_products(1.0, features.T, gram, transposed=1)
     alphas, trace = _penalties(gram, strengths), np.trace(gram, dtype=np.float64)
     # Along the roots of the weights, where the intercept fits, there is nothing. The inverse is largest there, and what
     # else single precision has of it would be lost; so a value is put there that is no smaller than the others.

@@ -122,7 +122,7 @@ def test_a_case_with_next_to_no_weight_is_as_if_absent(problem, held):
     np.testing.assert_allclose(with_it.coef, without.coef, atol=2e-3)
 
 
-def test_which_matrix_is_taken(monkeypatch):
+def test_which_matrix_is_taken():
     assert is_of_cases(3000, 4920, held=True)
     assert not is_of_cases(3000, 4920, held=False)
     assert not is_of_cases(3000, 1216, held=True)

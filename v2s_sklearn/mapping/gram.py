@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.blas import ssyrk
 
-# Rows of a matrix at most, which bounds time and memory; see benchmarks/NOTES.md.
+# Rows of a matrix at most, which bounds time and memory: 100 MB. Fewer sums lose little, see benchmarks/NOTES.md.
 MAX_ROWS = 5000
 
 
@@ -126,6 +126,9 @@ def sum_moments(values, sums, weights, residuals, index):
     return moments
 
 
-def add_products(factor, vectors, gram):
-    """Return the lower triangle of gram + factor * vectors @ vectors.T, in place where += would need another."""
-    return ssyrk(factor, vectors, beta=1.0, c=gram, lower=1, overwrite_c=1)
+def add_products(factor, vectors, gram, transposed=0):
+    """Return the lower triangle of gram + factor * vectors @ vectors.T, in place where += would need another.
+
+    With ``transposed=1`` of vectors.T @ vectors. Vectors in Fortran order are not copied.
+    """
+    return ssyrk(factor, vectors, beta=1.0, c=gram, trans=transposed, lower=1, overwrite_c=1)

@@ -23,7 +23,7 @@ from v2s_sklearn.mapping.ridge import (
 
 # Half a decade apart, where the loss is flat.
 FEW_STRENGTHS = STRENGTHS[::2]
-# The first one tried: the median of what was chosen, see benchmarks/NOTES.md.
+# The first one tried, 3e-4: the median of what was chosen of 2,400 to 3,000 cases is 5e-4, see benchmarks/NOTES.md.
 FIRST = 5
 
 
@@ -99,7 +99,8 @@ def _solve_for_cases(features, weights, scored, strengths):
     features = features[order]
     features *= root
     residuals = np.asfortranarray(root * scored.all_targets[order], dtype=np.float32)
-    gram = add_products(1.0, features, np.zeros((len(order),) * 2, dtype=np.float32, order="F"))
+    gram = np.zeros((len(order),) * 2, dtype=np.float32, order="F")
+    gram = add_products(1.0, features.T, gram, transposed=1)
     alphas, trace = _penalties(gram, strengths), np.trace(gram, dtype=np.float64)
     # Along the roots of the weights, where the intercept fits, there is nothing. The inverse is largest there, and what
     # else single precision has of it would be lost; so a value is put there that is no smaller than the others.

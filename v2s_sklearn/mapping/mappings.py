@@ -189,7 +189,8 @@ class LinearMapping(ArrayModule):
         sample_weight : ndarray of shape (N,)
             Positive.
         limit_bytes : int
-            Embeddings of at most so many bytes in double precision are held, others are computed again when needed.
+            Embeddings of at most so many bytes in double precision, or of few cases, are held, others are computed
+            again when needed.
 
         Raises
         ------

@@ -24,9 +24,9 @@ from v2s_sklearn.mapping.ridge import counted_cases, platt_targets, solve_ridge
 from v2s_sklearn.runtime.memory import check_memory
 from v2s_sklearn.series.moments import normalise_weights
 
-# Of more cases the ridges are those of `many_cases`: an eigen-decomposition takes 27 times a Cholesky factorisation.
+# So many cases are solved exactly. At this number it takes three times as long as by `many_cases`.
 EXACT_CASES = 1500
-# Of more cases than `EXACT_CASES`, so many give the statistics of the standardisation and the leave-one-out scores.
+# Of more, so many give the statistics of the standardisation and the leave-one-out scores; see benchmarks/NOTES.md.
 STATISTICS_CASES = 2000
 # Of a view, times the number of views. Without it all are zero where classes have two cases.
 LEAST_STACK_WEIGHT = 0.1

@@ -90,4 +90,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build docs/gallery docs/api/generated docs/api/examples
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build docs/gallery docs/api/generated docs/api/examples docs/figures/thumb-*.png

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -55,6 +56,10 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 copybutton_remove_prompts = True
+
+# Pictures that the package draws: when the site is first built, and after `make clean`. Those of results are in git.
+if not (FOLDER / "figures" / "thumb-importance.png").exists():
+    subprocess.run([sys.executable, str(FOLDER / "figures" / "make.py")], check=True)
 
 # Pages
 html_theme = "pydata_sphinx_theme"

@@ -1,12 +1,15 @@
-"""Draw the figures of docs/inspection.md: ``python docs/figures/make.py``.
+"""Draw the pictures that are not in git: ``python docs/figures/make.py``; ``make docs`` does where they are missing.
 
 On the training splits of data sets that aeon ships; each file is written beside this one.
 """
 
 from pathlib import Path
 
+import data_flow
+import landing
 import matplotlib as mpl
 import numpy as np
+import thumbnails
 from aeon.datasets import load_basic_motions, load_gunpoint, load_italy_power_demand
 
 from v2s_sklearn import TransferClassifier, V2SClassifier
@@ -33,7 +36,7 @@ def save(display, name):
 
 
 def main():
-    """Fit three estimators and draw."""
+    """Fit some estimators and draw."""
     mpl.use("agg")
     X, y = load_gunpoint(split="train")
     default = V2SClassifier(random_state=0).fit(X, y)
@@ -56,6 +59,10 @@ def main():
 
     X, y = load_basic_motions(split="train")
     save(ViewsDisplay.from_estimator(V2SClassifier(random_state=0).fit(X, y), X[0]), "views")
+
+    data_flow.main()
+    landing.main()
+    thumbnails.main()
 
 
 if __name__ == "__main__":

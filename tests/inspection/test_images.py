@@ -1,6 +1,6 @@
 """Figures as they were when they were last looked at, with a tolerance, from made-up values.
 
-``python tests/inspection/test_images.py FOLDER`` draws them anew into a folder and into the archive, after a change that is
+``python tests/inspection/test_images.py FOLDER`` draws them anew into a folder and the archive, after a change that is
 meant to change them; look at each.
 """
 

@@ -1,11 +1,13 @@
 """Saved estimators: the same answers, whatever they were fitted with; files of all versions; files that are refused.
 
-``python tests/persistence/test_loading.py`` writes those files of saved/version<VERSION> that are missing. A file that
-is there stays as it is: it has to load for ever.
+``python tests/persistence/test_loading.py`` adds those files of this version that are missing to the archive of kept
+files. A file that is there stays as it is: it has to load for ever.
 """
 
 import json
 import pickle
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,10 @@ from v2s_sklearn.files.tensors import read_header
 from v2s_sklearn.files.trees import KEY
 from v2s_sklearn.views import Voice
 
-SAVED = Path(__file__).with_name("saved")
+ARCHIVE = Path(__file__).with_name("saved.zip")
+_FOLDER = tempfile.TemporaryDirectory()  # while the tests run
+SAVED = Path(_FOLDER.name)
+shutil.unpack_archive(ARCHIVE, SAVED)
 VOICES = [Voice(1500.0, deviation=500.0), Voice(200.0, loudness=0.7, n_harmonics=10)]
 PAPER = {"reprogramming": "pad", "mapping": "random", "max_epochs": 1, "n_replicates": 3, "dropout": 0.1}
 
@@ -329,3 +334,4 @@ if __name__ == "__main__":
             estimator.save(folder / f"{name}.safetensors")
             kept[name] = answers(estimator, X[:5])
     np.savez_compressed(path, **kept)
+    shutil.make_archive(str(ARCHIVE.with_suffix("")), "zip", SAVED)

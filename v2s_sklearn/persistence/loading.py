@@ -2,7 +2,7 @@
 
 A file holds the parameters of the estimator, what was fitted, as `v2s_sklearn.files.trees` writes it, and of each
 acoustic model what it was loaded from and its checksum, not its weights. Files of all versions of the form up to
-``SAVED_VERSION`` can be read; those in tests/persistence/saved have to load for ever.
+``SAVED_VERSION`` can be read; those in tests/persistence/saved.zip have to load for ever.
 """
 
 from pathlib import Path

@@ -1,1 +1,0 @@
-"""Tables and figures of the pages in docs/, from the tables of results."""

@@ -1,1 +1,0 @@
-"""The published method on the data sets of the paper, and its suspected defects."""

@@ -1,1 +1,0 @@
-"""Time, as ratios measured in one run."""

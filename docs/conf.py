@@ -15,6 +15,9 @@ from docutils import nodes  # noqa: E402
 from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
 from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
 
+from benchmarks.paths import RESULTS  # noqa: E402
+from benchmarks.reports import downloads  # noqa: E402
+from benchmarks.reports.pages import RIVALS  # noqa: E402
 from v2s_sklearn import __version__  # noqa: E402
 
 project = "v2s-sklearn"
@@ -56,6 +59,11 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 copybutton_remove_prompts = True
+
+# Tables by data set that the pages offer for download.
+(FOLDER / "tables").mkdir(exist_ok=True)
+for path, text in downloads.make_files(RESULTS, RIVALS).items():
+    (FOLDER / path).write_text(text)
 
 # Pictures that the package draws: when the site is first built, and after `make clean`. Those of results are in git.
 if not (FOLDER / "figures" / "thumb-importance.png").exists():

@@ -28,7 +28,7 @@ ALIASES = {"frontend": "acoustic"}
 # Within these rooms, from the bottom to the top.
 INSIDE = {
     "acoustic": [
-        {"pooling", "folding", "recurrence", "frontend", "identity"},
+        {"pooling", "folding", "recurrence", "frontend"},
         {"frozen"},
         {"interface"},
         {"networks"},

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from benchmarks.paths import DOCS, RESULTS
-from benchmarks.reports import accuracy, downloads, headline, numbers, reproduction
+from benchmarks.reports import accuracy, headline, numbers, reproduction
 from benchmarks.reports.figures import draw_accuracies, draw_training
 from benchmarks.reports.sizing import sizing_report
 from benchmarks.reports.sources import controls_table, ranking_table, sources_table
@@ -57,8 +57,7 @@ def make_texts(results=RESULTS):
 
 def make_files(results=RESULTS):
     """Return the files that are made as a whole: a dict of path, relative to docs/, to text."""
-    figures = numbers.to_json(numbers.make_numbers(results))
-    return {"numbers.json": figures} | downloads.make_files(Path(results), RIVALS)
+    return {"numbers.json": numbers.to_json(numbers.make_numbers(results))}
 
 
 def draw_figures(folder, results=RESULTS):

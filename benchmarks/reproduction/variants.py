@@ -21,11 +21,11 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from benchmarks.reproduction.defects import TestAccuracy, TrainedAcousticModel, collapses, labels_by_remainder
+from benchmarks.run.backends import set_threads
 from benchmarks.run.data import draw_per_class, find_datasets, load_split
 from benchmarks.run.once import Places, measure_once, six_digits
 from benchmarks.run.results import Result, Run
 from benchmarks.run.tables import known_runs
-from benchmarks.run.threads import set_threads
 from benchmarks.sources.ranking import load
 from v2s_sklearn import V2SClassifier
 from v2s_sklearn.alignment import (

@@ -130,3 +130,14 @@ def dask_workers(function, tasks, n_jobs, scheduler=None):
             # A cluster cannot be closed while it starts a worker in place of a killed one.
             with suppress(TimeoutError):
                 client.wait_for_workers(n_jobs, timeout=60)
+
+
+def set_threads(n_threads):
+    """Give every library of this process this number of threads."""
+    import numba
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(n_threads)
+    numba.set_num_threads(n_threads)
+    threadpool_limits(n_threads)

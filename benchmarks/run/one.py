@@ -10,10 +10,10 @@ from aeon.transformations.collection.unequal_length import Padder
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.run.backends import set_threads
 from benchmarks.run.data import draw_per_class, load_split
 from benchmarks.run.results import Result
 from benchmarks.run.rivals import CLASSIFIERS
-from benchmarks.run.threads import set_threads
 
 
 def warm_up(name):

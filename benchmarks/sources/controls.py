@@ -20,8 +20,8 @@ from aeon.datasets import load_classification
 from safetensors import safe_open
 from sklearn.model_selection import StratifiedKFold
 
+from benchmarks.run.backends import set_threads
 from benchmarks.run.once import Places, measure_once
-from benchmarks.run.threads import set_threads
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
 from v2s_sklearn.acoustic.networks.contour import z_normalise
 from v2s_sklearn.acoustic.storage import HEADER_KEY, WEIGHTS_DIR, architecture_class

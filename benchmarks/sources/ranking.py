@@ -17,8 +17,8 @@ import numpy as np
 from aeon.datasets import load_classification
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit, cross_val_score
 
+from benchmarks.run.backends import set_threads
 from benchmarks.run.once import Places, measure_once, six_digits
-from benchmarks.run.threads import set_threads
 from v2s_sklearn import V2SClassifier, list_acoustic_models
 from v2s_sklearn.alignment import CRITERIA, rank_acoustic_models
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.run.backends import set_threads
 from benchmarks.run.once import Places, measure_once
-from benchmarks.run.threads import set_threads
 from v2s_sklearn import list_acoustic_models, load_acoustic_model
 from v2s_sklearn.pretrain.__main__ import RECIPES, evaluate_on_raw_audio
 from v2s_sklearn.pretrain.datasets import DATASETS

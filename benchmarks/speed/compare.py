@@ -13,7 +13,7 @@ import numpy as np
 from aeon.classification.convolution_based import MiniRocketClassifier
 from aeon.datasets import load_arrow_head, load_gunpoint, load_italy_power_demand, load_osuleaf
 
-from benchmarks.run.threads import set_threads
+from benchmarks.run.backends import set_threads
 from v2s_sklearn import V2SClassifier
 
 LOADERS = {

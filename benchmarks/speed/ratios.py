@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from benchmarks.run.threads import set_threads
+from benchmarks.run.backends import set_threads
 from benchmarks.speed.flops import measure_forward, profile_forward
 from benchmarks.speed.growth import (
     QUICK_SIZES,

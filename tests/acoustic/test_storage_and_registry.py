@@ -12,6 +12,7 @@ from v2s_sklearn import V2SClassifier, V2SFeatures, list_acoustic_models, load_a
 from v2s_sklearn.acoustic.registry import load_acoustic_models
 from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights, read_checksums, save_weights
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
+from v2s_sklearn.pretrain.card import read_cards
 from v2s_sklearn.views import Voice
 
 PACKAGED = sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors"))
@@ -59,7 +60,7 @@ def test_faint_noise_is_silence(name):
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_the_model_card_states_the_file_and_a_measured_accuracy(name):
-    card = (WEIGHTS_DIR / f"{name}.md").read_text()
+    card = read_cards(WEIGHTS_DIR)[name]
     digest = hashlib.sha256((WEIGHTS_DIR / f"{name}.safetensors").read_bytes()).hexdigest()
     assert read_checksums()[f"{name}.safetensors"] == {digest}
     assert digest in card

@@ -45,9 +45,10 @@ def test_each_model_of_the_wheel_has_its_card_and_its_checksum(wheel):
     lines = wheel.read(f"{weights}SHA256SUMS").decode().splitlines()
     checksums = {name: digest for digest, name in map(str.split, lines)}
     assert len(checksums) == 10
+    cards = wheel.read(f"{weights}CARDS.md").decode()
     for name, digest in checksums.items():
         assert hashlib.sha256(wheel.read(weights + name)).hexdigest() == digest
-        wheel.getinfo(weights + name.replace(".safetensors", ".md"))
+        assert f"# {name.removesuffix('.safetensors')}\n" in cards
 
 
 def test_source_logits_are_in_the_wheel(wheel):

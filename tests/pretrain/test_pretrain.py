@@ -22,6 +22,7 @@ from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
 from v2s_sklearn.errors import MissingDependencyError, SpeechDataError, WeightsError
 from v2s_sklearn.pretrain import __main__ as command
 from v2s_sklearn.pretrain.augmentation import Augmentation, WaveformAugmentation
+from v2s_sklearn.pretrain.card import read_cards
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
 from v2s_sklearn.pretrain.data import IMAGE_OFFSET, IMAGE_SLOPE, cut_to_windows, read_clips, read_images
 from v2s_sklearn.pretrain.datasets import (
@@ -284,7 +285,7 @@ def test_the_command_trains_exports_and_describes(speech, tmp_path, caplog, monk
     predicted = [model.source_labels[i] for i in model.predict_proba(torch.from_numpy(waveforms)).argmax(1)]
     accuracy = np.mean([p == w for p, w in zip(predicted, words, strict=True)])
     assert accuracy > 0.8
-    card = (output / "v2st.md").read_text()
+    card = read_cards(output)["v2st"]
     assert f"**{accuracy:.2%}** of 15 clips" in card
     assert model.source[1] in card
     assert load_acoustic_model(output / "v2sa.safetensors").n_parameters() < 20000
@@ -320,7 +321,7 @@ def test_a_model_starts_from_another(speech, tmp_path, monkeypatch):
     command.main(["v2su", *options])
     first, second = (load_acoustic_model(tmp_path / "out" / f"{name}.safetensors") for name in recipes)
     assert torch.allclose(first.output.weight, second.output.weight, atol=1e-6)
-    assert "Started from the weights of v2sa" in (tmp_path / "out" / "v2su.md").read_text()
+    assert "Started from the weights of v2sa" in read_cards(tmp_path / "out")["v2su"]
 
 
 def test_public_weights_are_fine_tuned(speech, tmp_path, monkeypatch):

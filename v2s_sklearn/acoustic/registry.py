@@ -2,7 +2,10 @@
 
 import copy
 import difflib
+import hashlib
 import importlib
+import inspect
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -13,11 +16,10 @@ from typing import NamedTuple
 import torch
 
 from v2s_sklearn.acoustic.hub import HUGGING_FACE_FILES
-from v2s_sklearn.acoustic.identity import digest_of_model
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.storage import CHECKSUMS_FILE, WEIGHTS_DIR, SinglePrecision, load_weights, read_checksums
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError, WeightsError
-from v2s_sklearn.files.checksums import state_of_files
+from v2s_sklearn.files.checksums import digest_of_tensors, state_of_files
 from v2s_sklearn.runtime.settings import own_settings
 
 # Prefix of a name -> module and function that loads what follows the prefix and returns the model and its checksum.
@@ -49,7 +51,7 @@ class ModelReference(NamedTuple):
     name : str
         What `load_acoustic_model` takes; paths are absolute.
     sha256 : str or None
-        Of its weights files; of a registered model see `v2s_sklearn.acoustic.identity.digest_of_model`.
+        Of its weights files; of a registered model see `digest_of_model`.
     """
 
     name: str
@@ -318,3 +320,38 @@ def _make(name, device):
     model.freeze()
     model.source = ModelReference(name, digest_of_model(model))
     return model
+
+
+def _settings(module):
+    """Return the plain arguments of a module's constructor that differ from their defaults.
+
+    So an argument that a later version adds leaves a digest as it is.
+    """
+    parameters = inspect.signature(type(module)).parameters.values()
+    given = {p.name: vars(module)[p.name] for p in parameters if p.name in vars(module) and p.default is not p.empty}
+    defaults = {p.name: p.default for p in parameters}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, bool | int | float | str) and value != defaults[name]
+    }
+
+
+def digest_of_model(model):
+    """Return the sha256 of what a model computes with: class, source classes, window, settings, weights and buffers.
+
+    The same on every device. torch's own layers are known by their weights alone.
+
+    Parameters
+    ----------
+    model : AcousticModel
+    """
+    own = [item for item in model.named_modules() if not type(item[1]).__module__.startswith("torch.")]
+    description = {
+        "class": type(model).__qualname__,
+        "source_labels": model.source_labels,
+        "window": model.window,
+        "settings": {name: found for name, module in own if (found := _settings(module))},
+    }
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    return digest_of_tensors(dict(model.named_parameters()) | dict(model.named_buffers()), digest)

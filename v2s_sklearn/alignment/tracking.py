@@ -12,7 +12,7 @@ from v2s_sklearn.alignment.distances import sliced_wasserstein
 from v2s_sklearn.alignment.logits import load_source_logits, logits_of_view, speaking_views
 from v2s_sklearn.base import Cases
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.series.batch import SeriesBatch
+from v2s_sklearn.series.scaling import SeriesBatch
 
 
 class AlignmentHistory(Callback):

@@ -219,7 +219,7 @@ def main(arguments=None):
     test = evaluate_on_raw_audio(model, dataset.read_test(options.speech))
     logger.info("raw test clips: %s", test)
     write_card(
-        path.with_suffix(".md"),
+        path,
         model=model,
         architecture=recipe.architecture,
         config=config,

@@ -1,6 +1,10 @@
-"""The model card beside a weights file, written from what was measured."""
+"""The model cards beside weights files, written from what was measured: one file for all of a folder.
+
+Each card is a section of it, whose heading is the name of the model.
+"""
 
 import json
+import re
 import textwrap
 from dataclasses import asdict
 
@@ -8,6 +12,7 @@ from v2s_sklearn.files.writing import write_atomically
 from v2s_sklearn.pretrain.contrastive import ContrastiveConfig
 from v2s_sklearn.pretrain.few_shot import FewShotConfig
 
+CARDS_FILE = "CARDS.md"
 CARD = """\
 # {name}
 
@@ -97,12 +102,12 @@ def describe_episodes(rows, config):
 def write_card(
     path, *, model, architecture, config, history, data, data_sizes, test, command, sha256, machine, results=""
 ):
-    """Write the model card.
+    """Write the model card of a weights file, in the place of an older one.
 
     Parameters
     ----------
     path : path
-        Ends in ``.md``.
+        Of the weights file.
     model : AcousticModel
     architecture : str
     config : TrainingConfig
@@ -118,13 +123,12 @@ def write_card(
     results : str, default=""
         A section of its own on what else was measured.
     """
-    weights = path.with_suffix(".safetensors")
     card = CARD.format(
         name=path.stem,
         summary=" ".join(type(model).__doc__.split("\n\n")[0].split()),
         architecture=architecture,
         n_parameters=model.n_parameters(),
-        kilobytes=weights.stat().st_size / 1000,
+        kilobytes=path.stat().st_size / 1000,
         sample_rate=model.sample_rate,
         n_samples=model.n_samples,
         n_classes=model.n_classes,
@@ -149,4 +153,15 @@ def write_card(
         config=json.dumps(asdict(config), indent=2),
         results=results,
     )
-    write_atomically(path, card.encode())
+    cards = read_cards(path.parent) | {path.stem: card}
+    text = "\n".join(cards[name].rstrip("\n") + "\n" for name in sorted(cards))
+    write_atomically(path.with_name(CARDS_FILE), text.encode())
+
+
+def read_cards(folder):
+    """Return the cards of a folder, a dict of name to text."""
+    path = folder / CARDS_FILE
+    if not path.exists():
+        return {}
+    _, *parts = re.split(r"(?m)^(?=# [\w-]+$)", path.read_text())
+    return {part.partition("\n")[0].removeprefix("# "): part for part in parts}

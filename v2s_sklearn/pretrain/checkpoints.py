@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from v2s_sklearn.acoustic.identity import digest_of_model
+from v2s_sklearn.acoustic.registry import digest_of_model
 from v2s_sklearn.errors import SavedFileError
 from v2s_sklearn.files.checksums import digest_of_tensors
 from v2s_sklearn.files.trees import read_tree, write_tree

@@ -4,11 +4,11 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from v2s_sklearn.series.batch import SeriesBatch
 from v2s_sklearn.series.gaps import absent_channels, fill_absent
 from v2s_sklearn.series.moments import orthonormal_mixture, power_of_two, shorten
 
@@ -24,6 +24,29 @@ ROUNDING = 4 * float(np.finfo(np.float32).eps)
 SHARE_OF_SIZE, SHARE_OF_DEVIATION = 1e-5, 1e-2
 # Sums of such values, over any deviation that counts as one, are finite in double precision.
 FINITE = 1e150
+
+
+@dataclass(frozen=True)
+class SeriesBatch:
+    """Series of several lengths.
+
+    Attributes
+    ----------
+    series : float32 ndarray of shape (N, C, T)
+        Zero after the end of a series.
+    lengths : int64 ndarray of shape (N,)
+        Time points of each series.
+    """
+
+    series: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self):
+        return len(self.series)
+
+    def __getitem__(self, index):
+        """Return some cases: a slice or indices (n,)."""
+        return SeriesBatch(self.series[index], self.lengths[index])
 
 
 class SeriesScaler:

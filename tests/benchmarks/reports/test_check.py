@@ -48,7 +48,6 @@ def test_every_published_text_is_what_the_tables_give(texts, capsys):
         ("../README.md", "87.74<!--resampled_v2s-->", "88.74<!--resampled_v2s-->", "README.md, figures:"),
         ("../README.md", "| **87.74** |", "| **88.74** |", "README.md, headline:"),
         ("numbers.json", '"split_v2s": "86.57"', '"split_v2s": "87.57"', "numbers.json, file:"),
-        ("tables/default_split.csv", "Coffee,100.0", "Coffee,99.0", "tables/default_split.csv, file:"),
     ],
 )
 def test_a_changed_figure_is_found_and_mended(page, old, new, said, texts, docs, monkeypatch, capsys):

@@ -48,5 +48,10 @@ def draw():
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-if __name__ == "__main__":
+def main():
+    """Write the drawing."""
     Path(__file__).with_name("data-flow.svg").write_text(draw())
+
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,7 @@ from v2s_sklearn.alignment import (
     target_risk_bound,
 )
 from v2s_sklearn.network.inference import predict_proba
+from v2s_sklearn.series.scaling import SeriesScaler
 from v2s_sklearn.transfer import TransferClassifier
 
 # Of the paper's grid, m from 1 to 10 and dropout from 0 to 0.4, what can be paid; m = 1 learned nothing, see NOTES.md.
@@ -202,16 +203,17 @@ def trace(dataset, places, data_dir):
     X_train, y_train, X_test, y_test = load_split(dataset, 0, data_dir)
     variant = VARIANTS["V2Sa"]
     classifier = make_classifier(variant, choice(variant, dataset, places, data_dir), len(X_train), 0)
-    predict = partial(_predict, classifier, X_test)
+    predict = partial(_predict, np.unique(y_train), X_test)
     classifier.set_params(callbacks=[AlignmentHistory(), TestAccuracy(predict, y_test)]).fit(X_train, y_train)
     columns = ("epoch", "train_loss", "train_swd", "train_acc", "test_acc")
     return [six_digits(dict(zip(columns, row, strict=True))) for row in classifier.net_.history[:, columns]]
 
 
-def _predict(classifier, X, net):
-    """Return what a classifier whose net is being trained predicts."""
-    X = classifier._preprocess_collection(X, store_metadata=False)
-    return classifier.classes_[predict_proba(net.module_, X, classifier.scaler_, net.device).argmax(axis=1)]
+def _predict(classes, X, net):
+    """Return what a net that is being trained predicts, of series as they are, as in the paper."""
+    (view,) = net.module_.views
+    scaler = SeriesScaler(standardize=False, max_points=view.max_points(view.acoustic, X.shape[1])).fit(X)
+    return classes[predict_proba(net.module_, X, scaler, net.device).argmax(axis=1)]
 
 
 def parse_arguments(arguments=None):

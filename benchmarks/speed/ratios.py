@@ -35,7 +35,6 @@ from benchmarks.speed.growth import (
 )
 from benchmarks.speed.plain_v2s import PlainTrainer, PlainV2S
 from v2s_sklearn import V2SClassifier, load_acoustic_model
-from v2s_sklearn.runtime import settings
 
 EPOCH_GOALS = {"v2sa": 0.45, "v2st": 0.5}
 PREDICT_GOAL, WIDE_GOAL, FRACTION_GOAL, TOLERANCE = 0.5, 15.0, 0.5, 1e-8
@@ -105,8 +104,8 @@ def check_equal(source, n_epochs=3, n_points=150):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        # A new theta has single precision whatever is set, but for this.
-        with mock.patch.object(settings, "FACTORIES", frozenset()):
+        # A new theta has single precision whatever is set; what says so says double precision here.
+        with mock.patch.object(torch, "float32", torch.float64):
             trainer, series = plain_rival(source, paper_mode(double, max_epochs=0).fit(X, y), X, torch.float64)
             ours = paper_mode(double, max_epochs=n_epochs).fit(X, y)
         losses = np.array([trainer.epoch(series, torch.tensor(y)) for _ in range(n_epochs)])

@@ -148,7 +148,7 @@ def pool_by_kernel(waveforms, kernels, levels):
     padded = nn.functional.pad(waveforms, (reach // 2, n_moments - n_samples + reach - reach // 2)).contiguous()
     starts = padded.shape[3] * np.arange(n_channels)[:, None] + reach // 2
     places = starts + dilations * np.arange(kernel_size) - (kernel_size - 1) * dilations // 2
-    silence = torch.zeros(n_moments)
+    silence = torch.zeros(n_moments, dtype=torch.float32)
     silence[n_samples:] = torch.nan
     counts = torch.zeros(n_cases, n_kinds, n_octaves, N_POOLED, n_mixtures, dtype=torch.int32)
     arrays = (
@@ -157,11 +157,11 @@ def pool_by_kernel(waveforms, kernels, levels):
         levels.contiguous(),
         torch.from_numpy(places.reshape(n_octaves, n_taps).astype(np.int64)),
         silence,
-        torch.empty(N_TILE_ROWS, N_MOMENTS),
+        torch.empty(N_TILE_ROWS, N_MOMENTS, dtype=torch.float32),
         counts,
     )
     sizes = (n_cases, n_kinds, n_octaves, n_mixtures // N_ROWS, n_taps, n_channels * padded.shape[3], n_moments)
     load_kernel()(*(array.data_ptr() for array in arrays), *sizes)
-    shares = counts / n_samples
+    shares = counts.to(torch.float32) / n_samples
     shares[..., len(QUANTILES) :, :].sqrt_()
     return shares.flatten(1)

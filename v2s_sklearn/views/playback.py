@@ -59,9 +59,9 @@ def fade_wins(pooled, series, n_octaves):
     loudness = series.abs().amax((1, 2)).clamp(max=1.0)[:, None, None, None]
     octaves = pooled.unflatten(1, (n_octaves, N_POOLED, -1))  # (B, O, N_POOLED, M)
     shares, wins = octaves[:, :, : len(QUANTILES)], octaves[:, :, len(QUANTILES) :]
-    alike = torch.tensor([1 / size for size in GROUP_SIZES for _ in range(2)], dtype=wins.dtype, device=wins.device)
-    wins = loudness * wins + (1 - loudness) * alike[:, None]
-    return torch.where(constant, torch.cat([shares, wins], dim=2).flatten(1), pooled)
+    sizes = [size for size in GROUP_SIZES for _ in range(2)]  # for the largest and the smallest of each group
+    faded = [loudness * win + (1 - loudness) / size for win, size in zip(wins.split(1, 2), sizes, strict=True)]
+    return torch.where(constant, torch.cat([shares, *faded], dim=2).flatten(1), pooled)
 
 
 class PlaybackReprogram(ArrayModule):

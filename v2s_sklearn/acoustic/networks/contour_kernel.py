@@ -148,7 +148,7 @@ class PreparedStages:
     def __call__(self, series):
         """Return the stages as `ContourNet.stages` does: (B, L) to a list of (B, D, L')."""
         found = [series.new_empty(len(series), x.n_rows, x.n_points) for *_, x in self.stages]
-        buffer, kernel = torch.zeros(PART_SERIES, self.size), load_kernel()
+        buffer, kernel = torch.zeros(PART_SERIES, self.size, dtype=torch.float32), load_kernel()
         for start in range(0, len(series), PART_SERIES):
             part = series[start : start + PART_SERIES]
             changes = z_normalise(nn.functional.pad(part.diff(dim=1), (1, 0)))

@@ -80,8 +80,11 @@ def where(estimator):
 
 
 def assert_near(found, expected, device="meta"):
-    """A GPU adds in another order, and a voice hears the rounding of its phase."""
-    assert np.abs(found - expected).mean() < {"meta": 1e-5, "cuda": 0.05}[device]
+    """A GPU adds in another order, and a voice has the rounding of its phase.
+
+    The search for a calibration ends at a hundredth, where the last bit of a loss can decide.
+    """
+    assert np.abs(found - expected).mean() < {"meta": 5e-4, "cuda": 0.05}[device]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -66,7 +66,28 @@ for path, text in downloads.make_files(RESULTS, RIVALS).items():
     (FOLDER / path).write_text(text)
 
 # Pictures that the package draws: when the site is first built, and after `make clean`. Those of results are in git.
-if not (FOLDER / "figures" / "thumb-importance.png").exists():
+DRAWN = (
+    "attention.png",
+    "data-flow.svg",
+    "embedding-3d.png",
+    "embedding-transfer.png",
+    "embedding.png",
+    "importance.png",
+    "reprogrammed-input-paper.png",
+    "reprogrammed-input.png",
+    "saliency.png",
+    "shares.png",
+    "sound-series.png",
+    "sound-spectrogram.png",
+    "sound-voice.png",
+    "thumb-importance.png",
+    "thumb-spectrogram.png",
+    "thumb-waveform.png",
+    "training.png",
+    "views.png",
+    "words.png",
+)
+if not all((FOLDER / "figures" / name).exists() for name in DRAWN):
     subprocess.run([sys.executable, str(FOLDER / "figures" / "make.py")], check=True)
 
 # Pages

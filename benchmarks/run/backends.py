@@ -78,8 +78,10 @@ def zip_of_our_code(folder):
     """Write this package without its results to an archive that workers without it can import from."""
     path, package = Path(folder) / "benchmarks.zip", ROOT / "benchmarks"
     with ZipFile(path, "w") as archive:
-        for file in sorted(package.rglob("*.py")):
-            archive.write(file, file.relative_to(ROOT))
+        # Folders, too: an import from an archive finds a folder without __init__.py only where it is listed.
+        files = sorted(package.rglob("*.py"))
+        for path_of_code in [*sorted({file.parent for file in files}), *files]:
+            archive.write(path_of_code, path_of_code.relative_to(ROOT))
     return path
 
 

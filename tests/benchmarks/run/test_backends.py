@@ -56,7 +56,7 @@ def test_a_killed_worker_of_a_cluster_loses_nothing(data, tmp_path, capsys):
         failed = []
         thread = threading.Thread(target=lambda: failed.append(classifiers.main(arguments(results, *options))))
         thread.start()
-        while not list(results.rglob("*.csv")):
+        while thread.is_alive() and not list(results.rglob("*.csv")):
             time.sleep(0.01)
         pids = client.run(os.getpid)
         killed = next(address for address, keys in client.processing().items() if keys)

@@ -155,7 +155,7 @@ def test_every_display_has_a_picture_in_the_reference():
 @pytest.mark.parametrize("example", sorted((DOCS / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_thumbnails_of_examples_are_there(example):
     for file in re.findall(r"sphinx_gallery_thumbnail_path = \"(.+)\"", example.read_text()):
-        assert (DOCS / file).exists()
+        assert is_there(DOCS / file)
 
 
 def test_every_example_has_its_place_in_the_gallery():

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from v2s_sklearn.acoustic.networks.contour import ContourNet
+from v2s_sklearn.acoustic.networks.contour import ContourNet, z_normalise
 from v2s_sklearn.pretrain import few_shot
 from v2s_sklearn.pretrain.card import describe_episodes
 from v2s_sklearn.pretrain.contours import (
@@ -17,7 +17,7 @@ from v2s_sklearn.pretrain.contours import (
     sounding_spans,
 )
 from v2s_sklearn.pretrain.datasets import ContourSplit
-from v2s_sklearn.pretrain.episodes import KINDS, LABELS, N_CASES, N_CLASSES, N_PER_CLASS, draw_episodes
+from v2s_sklearn.pretrain.episodes import KINDS, Episodes, TaskShape, draw_episodes
 from v2s_sklearn.pretrain.few_shot import (
     FewShotConfig,
     FixedFeatures,
@@ -32,6 +32,17 @@ from v2s_sklearn.pretrain.few_shot import (
 SMALL = {"channels": (4, 8, 8, 12), "n_points": 64, "n_bands": 2}
 CONFIG = FewShotConfig(epochs=3, steps_per_epoch=2, n_validation=1, probe_epochs=2)
 COUNTS = {"word": 2, "texture": 3, "variant": 2}
+SHAPE = TaskShape()
+# Tasks of several sizes and of all kinds, their weights averaged.
+VARIED = dataclasses.replace(
+    CONFIG,
+    episodes=dict.fromkeys(KINDS, 1),
+    n_classes=(2, 3, 5),
+    n_cases=15,
+    lengths=(32, 64),
+    length_shares=(0.5, 0.5),
+    averaging=0.5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,27 +118,29 @@ def test_contours_are_normalised_and_reproducible(corpus):
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("n_episodes", [1, 4])
-def test_a_task_has_cases_that_are_nearer_to_those_of_their_class(kind, n_episodes, corpus):
-    """On average over some tasks."""
-    series = torch.cat([KINDS[kind](corpus, n_episodes, 64, generator(seed)) for seed in range(12)])
-    assert series.shape == (12 * n_episodes, N_CASES, 64)
+@pytest.mark.parametrize("shape", [SHAPE, TaskShape(2, 7), TaskShape(5, 3)])
+def test_cases_of_a_class_are_alike(kind, shape, corpus):
+    """On average over some tasks: in fixed features of the series, since motifs and rhythms move."""
+    series = torch.cat([KINDS[kind](corpus, n, 64, generator(seed), shape) for seed in range(12) for n in (1, 4)])
+    assert series.shape == (60, shape.n_cases, 64)
     assert series.isfinite().all()
-    z = few_shot.standardise(series)
+    features = FixedFeatures()(z_normalise(series).flatten(0, 1)).unflatten(0, (60, -1))
+    z = few_shot.standardise(features)
     distances = torch.cdist(z, z)
-    same = LABELS[:, None] == LABELS
-    within, across = distances[:, same & ~torch.eye(N_CASES, dtype=bool)].mean(), distances[:, ~same].mean()
-    assert within < 0.97 * across
+    labels = shape.labels()
+    same = labels[:, None] == labels
+    within = distances[:, same & ~torch.eye(shape.n_cases, dtype=bool)].mean()
+    assert within < 0.98 * distances[:, ~same].mean()
 
 
-def test_labelled_and_asked_cases_of_an_episode(corpus):
-    episodes = draw_episodes(corpus, COUNTS, 64, generator())
-    assert episodes.series.shape == (7, N_CASES, 64)
-    per_class = episodes.support.unflatten(1, (N_CLASSES, N_PER_CLASS)).sum(2)
+@pytest.mark.parametrize("shape", [SHAPE, TaskShape(2, 7), TaskShape(5, 3)])
+def test_labelled_and_asked_cases_of_an_episode(shape, corpus):
+    episodes = draw_episodes(corpus, COUNTS, 64, generator(), shape)
+    assert episodes.series.shape == (7, shape.n_cases, 64)
+    per_class = episodes.support.unflatten(1, (shape.n_classes, shape.n_per_class)).sum(2)
     assert (per_class == per_class[:, :1]).all()  # as many of each class
-    assert set(per_class[:, 0].tolist()) <= {1, 2, 3, 5}
-    assert (~episodes.support).sum(1).min() >= 3 * N_CLASSES
-    assert torch.equal(episodes.series, draw_episodes(corpus, COUNTS, 64, generator()).series)
+    assert set(per_class[:, 0].tolist()) <= {n for n in (1, 2, 3, 5) if n < shape.n_per_class} | {shape.n_per_class - 1}
+    assert torch.equal(episodes.series, draw_episodes(corpus, COUNTS, 64, generator(), shape).series)
 
 
 def test_no_image_is_labelled_and_asked_for(corpus, monkeypatch):
@@ -139,41 +152,44 @@ def test_no_image_is_labelled_and_asked_for(corpus, monkeypatch):
         return image_contours(corpus, index, *args)
 
     monkeypatch.setattr("v2s_sklearn.pretrain.episodes.image_contours", recorded)
-    KINDS["word"](corpus, 3, 64, generator())
-    for index in drawn[0].split(N_CASES):
-        assert len(index.unique()) == N_CASES
-        words = corpus.labels[index].unflatten(0, (N_CLASSES, N_PER_CLASS))
+    KINDS["word"](corpus, 3, 64, generator(), SHAPE)
+    for index in drawn[0].split(SHAPE.n_cases):
+        assert len(index.unique()) == SHAPE.n_cases
+        words = corpus.labels[index].unflatten(0, (SHAPE.n_classes, SHAPE.n_per_class))
         assert (words == words[:, :1]).all()
-        assert len(words[:, 0].unique()) == N_CLASSES
+        assert len(words[:, 0].unique()) == SHAPE.n_classes
 
 
-def test_the_ridge_is_the_usual_one_on_the_labelled_cases():
-    features = torch.randn((2, N_CASES, 20), generator=generator())
+@pytest.mark.parametrize("shape", [SHAPE, TaskShape(2, 16)])
+def test_the_ridge_is_the_usual_one_on_the_labelled_cases(shape):
+    features = torch.randn((2, shape.n_cases, 20), generator=generator())
     gram = gram_matrix(features)
-    head = RidgeHead()
-    support = torch.arange(N_CASES) % N_PER_CLASS < torch.tensor([[2], [5]])
-    logits = head(gram, support)
+    head = RidgeHead((3, shape.n_classes))
+    with torch.no_grad():
+        head.log_strength.copy_(torch.tensor([7.0, -1.0]))  # each number of classes has its own
+    support = torch.arange(shape.n_cases) % shape.n_per_class < torch.tensor([[2], [5]])
+    logits = head(gram, Episodes(features, support, shape))
     for each, flags, found in zip(few_shot.standardise(features), support, logits, strict=True):
         x = each / each.square().sum(1).mean().sqrt()
         mean = x[flags].mean(0)
-        targets = 2.0 * torch.nn.functional.one_hot(LABELS[flags], N_CLASSES) - 1.0
-        penalty = 0.1 * flags.sum() * head.log_strength.exp() + 1e-4
+        targets = 2.0 * torch.nn.functional.one_hot(shape.labels()[flags], shape.n_classes) - 1.0
+        penalty = 0.1 * flags.sum() * head.log_strength[1].exp() + 1e-4
         centred = x[flags] - mean
         coef = torch.linalg.solve(
             centred.T @ centred + penalty * torch.eye(20), centred.T @ (targets - targets.mean(0))
         )
-        expected = head.log_sharpness.exp() * ((x - mean) @ coef + targets.mean(0))
+        expected = head.log_sharpness[1].exp() * ((x - mean) @ coef + targets.mean(0))
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_the_labels_of_asked_cases_are_not_used(corpus):
     """Only labelled cases move the answers, and only asked ones count in the loss."""
     episodes = draw_episodes(corpus, COUNTS, 64, generator())
-    logits = torch.zeros(7, N_CASES, N_CLASSES)
-    logits[episodes.support] = 50.0 * torch.nn.functional.one_hot(LABELS, N_CLASSES).expand(7, -1, -1)[episodes.support]
-    loss, accuracy = query_loss(logits, episodes.support)
-    torch.testing.assert_close(loss, torch.tensor(N_CLASSES).float().log())
-    torch.testing.assert_close(accuracy, torch.full((7,), 1 / N_CLASSES))
+    logits = torch.zeros(7, SHAPE.n_cases, 4)
+    logits[episodes.support] = 50.0 * torch.nn.functional.one_hot(SHAPE.labels(), 4).expand(7, -1, -1)[episodes.support]
+    loss, accuracy = query_loss(logits, episodes)
+    torch.testing.assert_close(loss, torch.tensor(4.0).log())
+    torch.testing.assert_close(accuracy, torch.full((7,), 1 / 4))
 
 
 def test_the_fixed_features_are_shares():
@@ -186,13 +202,13 @@ def test_the_fixed_features_are_shares():
 
 
 def test_training_makes_the_loss_smaller(corpus):
-    learner = Learner(new_model())
+    learner = Learner(new_model(), (4,))
     episodes = draw_episodes(corpus, {"variant": 4}, 64, generator())
     optimizer = torch.optim.AdamW(learner.parameters(), lr=3e-3)
     losses = []
     for _ in range(15):
         alone, joint = learner(episodes, complement=True)
-        loss = query_loss(alone, episodes.support)[0] + query_loss(joint, episodes.support)[0]
+        loss = query_loss(alone, episodes)[0] + query_loss(joint, episodes)[0]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -200,9 +216,10 @@ def test_training_makes_the_loss_smaller(corpus):
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("contours", ["speech", "noise"])
-def test_a_killed_run_resumes_to_the_same_weights(contours, data, tmp_path, monkeypatch):
-    config = dataclasses.replace(CONFIG, contours=contours)
+@pytest.mark.parametrize(
+    "config", [CONFIG, dataclasses.replace(CONFIG, contours="noise"), VARIED], ids=["speech", "noise", "varied"]
+)
+def test_a_killed_run_resumes_to_the_same_weights(config, data, tmp_path, monkeypatch):
     model, history = train_few_shot(new_model(), data, config, tmp_path / "unbroken")
     assert [entry["epoch"] for entry in history] == [1, 2, 3]
     assert all(0 <= entry["validation_accuracy"] <= 1 for entry in history)
@@ -265,3 +282,22 @@ def test_trained_random_and_control_weights_are_compared(data, tmp_path):
     table = describe_episodes(rows, CONFIG)
     assert "6 tasks" in table
     assert f"| random | {100 * rows['random']['validation_accuracy']:.1f} |" in table
+
+
+def test_the_mean_of_the_weights_is_kept(data, tmp_path):
+    """With a decay of nearly one it stays where the weights began."""
+    before = new_model().state_dict()
+    moved = {}
+    for decay in (0.0, 0.5, 1 - 1e-7):
+        config = dataclasses.replace(VARIED, averaging=decay)
+        after = train_few_shot(new_model(), data, config, tmp_path / str(decay))[0].state_dict()
+        moved[decay] = (after["stem.weight"] - before["stem.weight"]).abs().mean().item()
+    # The first step's weights are the first mean.
+    assert 0 < moved[1 - 1e-7] < moved[0.5] < moved[0.0]
+
+
+def test_the_table_has_a_column_for_each_kind_of_task(data, tmp_path):
+    _, history = train_few_shot(new_model(), data, VARIED, tmp_path)
+    table = describe_episodes({"trained": history[-1]}, VARIED)
+    assert "5 tasks of 2, 3 or 5 classes" in table
+    assert "| weights | all | words | textures | variants | motifs | rhythms | with fixed features |" in table

@@ -5,7 +5,7 @@ import copy
 import logging
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,19 @@ class Recipe:
     dataset: str = "speech-commands"
     load_public: Callable | None = None
 
+
+# Tasks of many sizes, with motifs and rhythms: a network unlike v2sc, which makes a stack of both better than either.
+VARIED_TASKS = FewShotConfig(
+    epochs=12,
+    steps_per_epoch=200,
+    episodes={"word": 1, "texture": 1, "variant": 3, "motif": 2, "rhythm": 1},
+    n_classes=(2, 3, 4, 6, 10),
+    n_cases=36,
+    lengths=(64, 128, 256, 512),
+    length_shares=(0.5, 0.4, 0.08, 0.02),
+    averaging=0.999,
+    complement_from=0.3,
+)
 
 # In an order in which each can be trained: teachers and starting points come first.
 RECIPES = {
@@ -94,9 +107,13 @@ RECIPES = {
     ),
     "wav2vec": Recipe("wav2vec", training=ContrastiveConfig(epochs=5), dataset="speech-commands-audio"),
     "v2sc": Recipe("contour", training=FewShotConfig(), dataset="speech-contours"),
-    # The control without speech; not packaged, so it learns no words.
+    "v2sc-varied": Recipe("contour", training=VARIED_TASKS, dataset="speech-contours"),
+    # The controls without speech; not packaged, so they learn no words.
     "v2sc-noise": Recipe(
         "contour", training=FewShotConfig(contours="noise", probe_epochs=0), dataset="speech-contours"
+    ),
+    "v2sc-varied-noise": Recipe(
+        "contour", training=replace(VARIED_TASKS, contours="noise", probe_epochs=0), dataset="speech-contours"
     ),
     "v2sp": Recipe(
         "vggish",
@@ -125,6 +142,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--work-dir", type=Path, default=Path("pretrain-work"), help="checkpoints, to resume from")
     parser.add_argument("--start-from", type=Path, help="public weights to fine-tune, as .safetensors (v2sp)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
+    parser.add_argument("--device", default="cpu", help="where contour networks are trained; others on the processor")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     return parser.parse_args(arguments)
 
@@ -154,7 +172,7 @@ def run_training(model, data, config, options):
     if isinstance(config, ContrastiveConfig):
         return train_contrastive(model, data, config, work_dir)
     if isinstance(config, FewShotConfig):
-        return train_few_shot(model, data, config, work_dir)
+        return train_few_shot(model, data, config, work_dir, options.device)
     if config.start_from:
         copy_matching_weights(load_trained(config.start_from, options), model)
     return train(model, data, config, work_dir, [load_trained(name, options) for name in config.teachers])

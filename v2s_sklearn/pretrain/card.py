@@ -77,11 +77,9 @@ def describe_targets(config):
 
 EPISODES = """
 ## Validation episodes
-Accuracy (%) on {n} tasks of four classes with 1, 2, 3 or 5 labelled cases each, made of contours of validation clips;
-the last column is of the ridge on the embedding and on fixed features of the series. They chose nothing.
+Accuracy (%) on {n} tasks of {classes} classes with 1, 2, 3 or 5 labelled cases each, made of contours of validation
+clips; the last column is of the ridge on the embedding and on fixed features of the series. They chose nothing.
 
-| weights | all | words | textures | variants | with fixed features |
-|---|---|---|---|---|---|
 """
 
 
@@ -94,9 +92,16 @@ def describe_episodes(rows, config):
         Of each kind of weights what `few_shot.evaluate_episodes` returns.
     config : FewShotConfig
     """
-    names = ("validation_accuracy", "word_accuracy", "texture_accuracy", "variant_accuracy", "joint_accuracy")
-    lines = (f"| {row} | {' | '.join(f'{100 * found[name]:.1f}' for name in names)} |\n" for row, found in rows.items())
-    return EPISODES.format(n=config.n_validation * sum(config.episodes.values())) + "".join(lines)
+    kinds = [kind for kind, count in config.episodes.items() if count]
+    columns = {"all": "validation_accuracy", **{f"{kind}s": f"{kind}_accuracy" for kind in kinds}}
+    columns["with fixed features"] = "joint_accuracy"
+    classes = ", ".join(map(str, config.n_classes[:-1])) + " or " * (len(config.n_classes) > 1)
+    text = EPISODES.format(
+        n=config.n_validation * sum(config.episodes.values()), classes=f"{classes}{config.n_classes[-1]}"
+    )
+    rows = {row: [f"{100 * found[name]:.1f}" for name in columns.values()] for row, found in rows.items()}
+    table = [["weights", *columns], ["---"] * (1 + len(columns))] + [[row, *values] for row, values in rows.items()]
+    return text + "".join(f"| {' | '.join(line)} |\n" for line in table)
 
 
 def write_card(

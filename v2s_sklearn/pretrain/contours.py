@@ -27,6 +27,8 @@ class Corpus:
         Raw clips; not those of the images.
     spans, clip_spans : int tensors of shapes (N, 2) and (N', 2)
         First frame, and first sample, of what sounds, and the one after the last.
+    of_word : list of int tensors
+        The images of each word that has some.
     """
 
     images: torch.Tensor
@@ -42,6 +44,10 @@ class Corpus:
         order = self.labels.argsort(stable=True)
         self.of_word = [index for index in order.split(self.labels.bincount().tolist()) if len(index)]
 
+    def to(self, device):
+        """Return the corpus on a device, where tasks are drawn from it by a generator of that device."""
+        return Corpus(self.images.to(device), self.labels.to(device), self.clips.to(device))
+
 
 def sounding_spans(levels):
     """Return the first and the one after the last frame above the middle of the range: (N, F) to (N, 2)."""
@@ -53,21 +59,31 @@ def sounding_spans(levels):
 
 def uniform(low, high, shape, generator):
     """Return uniform random numbers."""
-    return low + (high - low) * torch.rand(shape, generator=generator)
+    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
 
 
 def log_uniform(low, high, shape, generator):
     """Return random numbers whose logarithms are uniform."""
-    return low * (high / low) ** torch.rand(shape, generator=generator)
+    return low * (high / low) ** torch.rand(shape, generator=generator, device=generator.device)
+
+
+def draw_index(n_values, n, generator):
+    """Return random whole numbers below ``n_values``: (n,)."""
+    return torch.randint(n_values, (n,), generator=generator, device=generator.device)
+
+
+def permutation(n, generator):
+    """Return a random order: (n,)."""
+    return torch.randperm(n, generator=generator, device=generator.device)
 
 
 def draw_bands(n, n_mels, generator):
     """Return random weightings of the mel bands, smooth bumps, three in ten the difference of two: (n, M)."""
     centres = uniform(0.0, n_mels, (n, 2, 1), generator)
     widths = log_uniform(1.0, 0.3 * n_mels, (n, 2, 1), generator)
-    bumps = torch.exp(-0.5 * ((torch.arange(n_mels) + 0.5 - centres) / widths) ** 2)
+    bumps = torch.exp(-0.5 * ((torch.arange(n_mels, device=centres.device) + 0.5 - centres) / widths) ** 2)
     bumps = bumps / bumps.sum(2, keepdim=True)
-    is_difference = torch.rand((n, 1), generator=generator) < 0.3
+    is_difference = uniform(0.0, 1.0, (n, 1), generator) < 0.3
     return bumps[:, 0] - is_difference * bumps[:, 1]
 
 
@@ -82,7 +98,7 @@ def interpolate(series, positions):
 
 def between(start, stop, n_points):
     """Return equally spaced positions, both ends included: (n,), (n,) to (n, L)."""
-    return start[:, None] + (stop - start)[:, None] * torch.linspace(0, 1, n_points)
+    return start[:, None] + (stop - start)[:, None] * torch.linspace(0, 1, n_points, device=start.device)
 
 
 def image_contours(corpus, index, bands, start, stop, n_points):
@@ -114,7 +130,7 @@ def transformed(contours, kind):
 
 def draw_kinds(n, generator):
     """Return kinds for `transformed`: one in ten differences, one in ten sums: (n,)."""
-    chance = torch.rand(n, generator=generator)
+    chance = uniform(0.0, 1.0, n, generator)
     return (chance < 0.2).int() + (chance < 0.1).int()
 
 
@@ -122,18 +138,18 @@ def draw_contours(corpus, n, n_points, generator):
     """Return random contours, three in ten of raw clips, each z-normalised: (n, L)."""
     n_clips = round(0.3 * n)
     n_images, (_, n_frames, n_mels) = n - n_clips, corpus.images.shape
-    index = torch.randint(len(corpus.images), (n_images,), generator=generator)
+    index = draw_index(len(corpus.images), n_images, generator)
     width = uniform(0.25, 1.0, n_images, generator) * (n_frames - 1)
-    start = torch.rand(n_images, generator=generator) * (n_frames - 1 - width)
+    start = uniform(0.0, 1.0, n_images, generator) * (n_frames - 1 - width)
     bands = draw_bands(n_images, n_mels, generator)
     of_images = image_contours(corpus, index, bands, start, start + width, n_points)
-    index = torch.randint(len(corpus.clips), (n_clips,), generator=generator)
+    index = draw_index(len(corpus.clips), n_clips, generator)
     width, decimation = draw_clip_windows(n_clips, corpus.clips.shape[1], generator)
     first, last = corpus.clip_spans[index].unbind(1)
-    start = first + torch.rand(n_clips, generator=generator) * (last - first) - width / 2
+    start = first + uniform(0.0, 1.0, n_clips, generator) * (last - first) - width / 2
     start = start.clamp(min=0).minimum(corpus.clips.shape[1] - 1 - width)
     of_clips = clip_contours(corpus, index, start, start + width, decimation, n_points)
-    contours = torch.cat([of_images, of_clips])[torch.randperm(n, generator=generator)]
+    contours = torch.cat([of_images, of_clips])[permutation(n, generator)]
     return z_normalise(transformed(contours, draw_kinds(n, generator)))
 
 

@@ -14,144 +14,243 @@ from v2s_sklearn.pretrain.contours import (
     draw_bands,
     draw_clip_windows,
     draw_contours,
+    draw_index,
     draw_kinds,
     image_contours,
     interpolate,
     log_uniform,
+    permutation,
     transformed,
     uniform,
 )
 
-N_CLASSES, N_PER_CLASS = 4, 8
-N_CASES = N_CLASSES * N_PER_CLASS
 SHOTS = (1, 2, 3, 5)
-# Labels of the cases of an episode, class by class; the same in all episodes.
-LABELS = torch.arange(N_CLASSES).repeat_interleave(N_PER_CLASS)
+# A motif task: so many motifs, in so many places of a series, each of which has one of them or none.
+N_MOTIFS, N_PLACES = 3, 3
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """How large a task is.
+
+    Attributes
+    ----------
+    n_classes, n_per_class : int
+        C, and the cases of each class, two at least.
+    """
+
+    n_classes: int = 4
+    n_per_class: int = 8
+
+    @property
+    def n_cases(self):
+        """N."""
+        return self.n_classes * self.n_per_class
+
+    def labels(self, device=None):
+        """Return the class of each case, class by class: (N,)."""
+        return torch.arange(self.n_classes, device=device).repeat_interleave(self.n_per_class)
+
+    def of_cases(self, per_episode):
+        """Return values of episodes (E, ...) for each of their cases: (E N, ...)."""
+        return per_episode.repeat_interleave(self.n_cases, 0)
+
+    def of_classes(self, per_class):
+        """Return values of classes (E, C, ...) for each of their cases: (E, N, ...)."""
+        return per_class.repeat_interleave(self.n_per_class, 1)
 
 
 @dataclass
 class Episodes:
-    """Tasks of ``N_CLASSES`` classes.
+    """Tasks of one shape.
 
     Attributes
     ----------
     series : tensor of shape (E, N, L)
-        Normalised; the class of each is in ``LABELS``.
+        Normalised; the class of each is in ``shape.labels()``.
     support : bool tensor of shape (E, N)
-        Which are labelled: the first 1, 2, 3 or 5 of each class. The others are asked for.
+        Which are labelled: the first 1, 2, 3 or 5 of each class, fewer where a class has no more. The others are asked
+        for.
+    shape : TaskShape
     """
 
     series: torch.Tensor
     support: torch.Tensor
+    shape: TaskShape
 
 
-def _of_cases(per_episode):
-    """Return values of episodes (E, ...) for each of their cases: (E N, ...)."""
-    return per_episode.repeat_interleave(N_CASES, 0)
-
-
-def word_episodes(corpus, n_episodes, n_points, generator):
+def word_episodes(corpus, n_episodes, n_points, generator, shape):
     """Return tasks whose classes are words, one weighting of the bands for all, cut to what sounds: (E, N, L)."""
-    words = [i for i, index in enumerate(corpus.of_word) if len(index) >= N_PER_CLASS]
+    words = [i for i, index in enumerate(corpus.of_word) if len(index) >= shape.n_per_class]
     index = []
     for _ in range(n_episodes):
-        for i in torch.randperm(len(words), generator=generator)[:N_CLASSES].tolist():
+        for i in permutation(len(words), generator)[: shape.n_classes].tolist():
             images = corpus.of_word[words[i]]
-            index.append(images[torch.randperm(len(images), generator=generator)[:N_PER_CLASS]])
+            index.append(images[permutation(len(images), generator)[: shape.n_per_class]])
     index = torch.cat(index)
     _, n_frames, n_mels = corpus.images.shape
     span = corpus.spans[index] + uniform(-4.0, 4.0, (len(index), 2), generator)
     start, stop = span.clamp(0, n_frames - 1).unbind(1)
     start = torch.minimum(start, stop - 12).clamp(min=0)
-    bands = _of_cases(draw_bands(n_episodes, n_mels, generator))
+    bands = shape.of_cases(draw_bands(n_episodes, n_mels, generator))
     contours = image_contours(corpus, index, bands, start, torch.maximum(stop, start + 12), n_points)
-    return transformed(contours, _of_cases(draw_kinds(n_episodes, generator))).unflatten(0, (n_episodes, N_CASES))
+    kinds = shape.of_cases(draw_kinds(n_episodes, generator))
+    return transformed(contours, kinds).unflatten(0, (n_episodes, shape.n_cases))
 
 
-def _places(n_episodes, first, last, width, generator):
-    """Return where windows of four places in a range start, each place a class: (E,) three times to (E N,)."""
-    order = torch.rand((n_episodes, N_CLASSES), generator=generator).argsort(1)
-    place = (order + uniform(0.1, 0.9, (n_episodes, N_CLASSES), generator)) / N_CLASSES
+def _places(n_episodes, first, last, width, generator, shape):
+    """Return where windows in a range start, a place for each class: (E,) three times to (E N,)."""
+    size = (n_episodes, shape.n_classes)
+    order = uniform(0.0, 1.0, size, generator).argsort(1)
+    place = (order + uniform(0.1, 0.9, size, generator)) / shape.n_classes
     reach = (last - first - width).clamp(min=0)
     jitter = width * log_uniform(0.02, 0.25, n_episodes, generator)
-    start = (first[:, None] + reach[:, None] * place).repeat_interleave(N_PER_CLASS, 1)
+    start = shape.of_classes(first[:, None] + reach[:, None] * place)
     return (start + jitter[:, None] * uniform(-1.0, 1.0, start.shape, generator)).flatten()
 
 
-def texture_episodes(corpus, n_episodes, n_points, generator):
+def texture_episodes(corpus, n_episodes, n_points, generator, shape):
     """Return tasks whose classes are places in a recording, as image or raw, windows jittered: (E, N, L)."""
-    n_images = n_episodes // 2 + int(n_episodes % 2 * torch.randint(2, (), generator=generator))
+    n_images = n_episodes // 2 + n_episodes % 2 * int(draw_index(2, 1, generator))
     n_clips, (_, n_frames, n_mels) = n_episodes - n_images, corpus.images.shape
     contours = []
     if n_images:
-        index = torch.randint(len(corpus.images), (n_images,), generator=generator)
+        index = draw_index(len(corpus.images), n_images, generator)
         width = uniform(0.15, 0.4, n_images, generator) * n_frames
-        zero = torch.zeros(n_images)
-        start = _places(n_images, zero, zero + n_frames - 1, width, generator).clamp(min=0)
-        bands = _of_cases(draw_bands(n_images, n_mels, generator))
-        contours.append(image_contours(corpus, _of_cases(index), bands, start, start + _of_cases(width), n_points))
+        zero = torch.zeros_like(width)
+        start = _places(n_images, zero, zero + n_frames - 1, width, generator, shape).clamp(min=0)
+        bands = shape.of_cases(draw_bands(n_images, n_mels, generator))
+        stop = start + shape.of_cases(width)
+        contours.append(image_contours(corpus, shape.of_cases(index), bands, start, stop, n_points))
     if n_clips:
-        index = torch.randint(len(corpus.clips), (n_clips,), generator=generator)
+        index = draw_index(len(corpus.clips), n_clips, generator)
         width, decimation = draw_clip_windows(n_clips, corpus.clips.shape[1], generator)
-        start = _places(n_clips, *corpus.clip_spans[index].unbind(1), width, generator).clamp(min=0)
-        stop = start + _of_cases(width)
-        contours.append(clip_contours(corpus, _of_cases(index), start, stop, _of_cases(decimation), n_points))
-    kinds = _of_cases(draw_kinds(n_episodes, generator))
-    return transformed(torch.cat(contours), kinds).unflatten(0, (n_episodes, N_CASES))
+        start = _places(n_clips, *corpus.clip_spans[index].unbind(1), width, generator, shape).clamp(min=0)
+        stop = start + shape.of_cases(width)
+        contours.append(clip_contours(corpus, shape.of_cases(index), start, stop, shape.of_cases(decimation), n_points))
+    kinds = shape.of_cases(draw_kinds(n_episodes, generator))
+    return transformed(torch.cat(contours), kinds).unflatten(0, (n_episodes, shape.n_cases))
 
 
-def _smooth_warps(n_episodes, n_points, generator):
+def _normal(size, generator):
+    """Return standard normal numbers."""
+    return torch.randn(size, generator=generator, device=generator.device)
+
+
+def _times(n_points, device):
+    """Return the share of a series that has passed at each of its points: (L,)."""
+    return torch.linspace(0, 1, n_points, device=device)
+
+
+def _smooth_warps(n_episodes, n_points, generator, shape):
     """Return positions that run through a series unevenly and shifted, from case to case otherwise: (E, N, L)."""
-    time = torch.linspace(0, 1, n_points)
+    per_case = (n_episodes, shape.n_cases, 1)
+    time = _times(n_points, generator.device)
     strength = log_uniform(0.002, 0.05, (n_episodes, 1, 1), generator)
-    shift = log_uniform(0.002, 0.05, (n_episodes, 1, 1), generator) * torch.randn(
-        (n_episodes, N_CASES, 1), generator=generator
-    )
+    shift = log_uniform(0.002, 0.05, (n_episodes, 1, 1), generator) * _normal(per_case, generator)
     positions = time + shift
     for wave in (1, 2):
-        size = strength / wave * torch.randn((n_episodes, N_CASES, 1), generator=generator)
-        phase = uniform(0.0, 2 * math.pi, (n_episodes, N_CASES, 1), generator)
+        size = strength / wave * _normal(per_case, generator)
+        phase = uniform(0.0, 2 * math.pi, per_case, generator)
         positions = positions + size * torch.sin(2 * math.pi * wave * time + phase)
     return positions
 
 
-def variant_episodes(corpus, n_episodes, n_points, generator):
+def _read(series, positions):
+    """Return the values of series (E, N, L) at positions in shares of their length: (E, N, L) to the same."""
+    n_points = series.shape[2]
+    return interpolate(series.flatten(0, 1), (positions * (n_points - 1)).flatten(0, 1)).view_as(series)
+
+
+def _disturb(series, nuisances, generator, shape):
+    """Return series with what all classes have: random amounts of other contours, uneven time, noise, a trend.
+
+    Series (E, N, L), of an episode (E, n, L) the contours, to (E, N, L).
+    """
+    n_episodes, n_cases, n_points = series.shape
+    gains = log_uniform(0.02, 0.7, (n_episodes, 1, 1), generator) * _normal(
+        (n_episodes, n_cases, nuisances.shape[1]), generator
+    )
+    series = _read(series + gains @ nuisances, _smooth_warps(n_episodes, n_points, generator, shape))
+    noise = log_uniform(0.01, 0.5, (n_episodes, 1, 1), generator) * _normal(series.shape, generator)
+    trend = log_uniform(0.02, 0.5, (n_episodes, 1, 1), generator) * _normal((n_episodes, n_cases, 1), generator)
+    return series + noise + trend * (2 * _times(n_points, generator.device) - 1)
+
+
+def _draw_groups(corpus, n_episodes, n, n_points, generator):
+    """Return random contours, n an episode: (E, n, L)."""
+    return draw_contours(corpus, n_episodes * n, n_points, generator).unflatten(0, (n_episodes, n))
+
+
+def variant_episodes(corpus, n_episodes, n_points, generator, shape):
     """Return tasks whose classes are variants of a common contour: (E, N, L).
 
     A class adds to the base another contour within a Gaussian window, which in three of ten tasks moves from case to
     case. Three nuisance contours with random gains, uneven time, shifts, a trend and noise are in all classes.
     """
-    contours = draw_contours(corpus, n_episodes * (N_CLASSES + 4), n_points, generator).unflatten(0, (n_episodes, -1))
-    base, nuisances, parts = contours[:, :1], contours[:, 1:4], contours[:, 4:].repeat_interleave(N_PER_CLASS, 1)
-    per_class, per_case = (n_episodes, N_CLASSES, 1), (n_episodes, N_CASES, 1)
-
-    def of_class(values):
-        """Return values of each class, repeated for its cases: (E, N_CLASSES, ...) to (E, N_CASES, ...)."""
-        return values.repeat_interleave(N_PER_CLASS, 1)
-
-    moves = torch.rand((n_episodes, 1, 1), generator=generator) < 0.3
-    offset = moves * uniform(-0.15, 0.15, per_case, generator)
-    time = torch.linspace(0, 1, n_points) - offset
-    place = of_class(torch.rand(per_class, generator=generator))
-    width = of_class(log_uniform(0.03, 0.5, per_class, generator))
-    strength = of_class(log_uniform(0.1, 2.0, per_class, generator))
-    moved = interpolate(parts.flatten(0, 1), (time * (n_points - 1)).flatten(0, 1)).view_as(parts)
-    series = base + strength * torch.exp(-0.5 * ((time - place) / width) ** 2) * moved
-    gains = log_uniform(0.02, 0.7, (n_episodes, 1, 1), generator) * torch.randn(
-        (n_episodes, N_CASES, nuisances.shape[1]), generator=generator
-    )
-    series = series + gains @ nuisances
-    positions = _smooth_warps(n_episodes, n_points, generator) * (n_points - 1)
-    series = interpolate(series.flatten(0, 1), positions.flatten(0, 1)).view_as(series)
-    noise = log_uniform(0.01, 0.5, (n_episodes, 1, 1), generator) * torch.randn(series.shape, generator=generator)
-    trend = log_uniform(0.02, 0.5, (n_episodes, 1, 1), generator) * torch.randn(per_case, generator=generator)
-    return series + noise + trend * torch.linspace(-1, 1, n_points)
+    contours = _draw_groups(corpus, n_episodes, shape.n_classes + 4, n_points, generator)
+    base, nuisances, parts = contours[:, :1], contours[:, 1:4], shape.of_classes(contours[:, 4:])
+    per_class = (n_episodes, shape.n_classes, 1)
+    moves = uniform(0.0, 1.0, (n_episodes, 1, 1), generator) < 0.3
+    time = _times(n_points, generator.device)
+    time = time - moves * uniform(-0.15, 0.15, (n_episodes, shape.n_cases, 1), generator)
+    place = shape.of_classes(uniform(0.0, 1.0, per_class, generator))
+    width = shape.of_classes(log_uniform(0.03, 0.5, per_class, generator))
+    strength = shape.of_classes(log_uniform(0.1, 2.0, per_class, generator))
+    window = torch.exp(-0.5 * ((time - place) / width) ** 2)
+    return _disturb(base + strength * window * _read(parts, time), nuisances, generator, shape)
 
 
-KINDS = {"word": word_episodes, "texture": texture_episodes, "variant": variant_episodes}
+def motif_episodes(corpus, n_episodes, n_points, generator, shape):
+    """Return tasks whose classes are sequences of short motifs, whose places vary: (E, N, L).
+
+    A series has ``N_PLACES`` places in turn, with one of ``N_MOTIFS`` motifs or none each; a class is one such
+    sequence. So classes differ in which motifs there are, in how many, and in their order.
+    """
+    per_episode, per_case = (n_episodes, 1, 1), (n_episodes, shape.n_cases, 1)
+    contours = _draw_groups(corpus, n_episodes, N_MOTIFS + 3, n_points, generator)
+    motifs, nuisances = contours[:, :N_MOTIFS], contours[:, N_MOTIFS:]
+    silent = torch.zeros_like(motifs[:, :1])
+    motifs = torch.cat([silent, motifs], 1)
+    n_codes = (N_MOTIFS + 1) ** N_PLACES
+    code = uniform(0.0, 1.0, (n_episodes, n_codes), generator).argsort(1)[:, : shape.n_classes]
+    time = _times(n_points, generator.device)
+    width = log_uniform(0.02, 0.12, per_episode, generator)
+    jitter = log_uniform(0.05, 0.9, per_episode, generator) / N_PLACES
+    series = torch.zeros((n_episodes, shape.n_cases, n_points), device=generator.device)
+    for place in range(N_PLACES):
+        motif = shape.of_classes(code // (N_MOTIFS + 1) ** place % (N_MOTIFS + 1))
+        centre = (place + 0.5) / N_PLACES + jitter * uniform(-0.5, 0.5, per_case, generator)
+        shapes = motifs.gather(1, motif[:, :, None].expand(-1, -1, n_points))
+        # Four deviations of the window hear all of the motif's contour.
+        reading = 0.5 + (time - centre) / (4 * width)
+        strength = torch.exp(0.2 * _normal(per_case, generator))
+        series = series + strength * torch.exp(-0.5 * ((time - centre) / width) ** 2) * _read(shapes, reading)
+    return _disturb(2.0 * series, nuisances, generator, shape)
 
 
-def draw_episodes(corpus, counts, n_points, generator):
+def rhythm_episodes(corpus, n_episodes, n_points, generator, shape):
+    """Return tasks whose classes are paces at which a contour runs forth and back, phases random: (E, N, L)."""
+    per_episode, per_case = (n_episodes, 1, 1), (n_episodes, shape.n_cases, 1)
+    contours = _draw_groups(corpus, n_episodes, 4, n_points, generator)
+    base, nuisances = contours[:, :1].expand(-1, shape.n_cases, -1), contours[:, 1:]
+    order = uniform(0.0, 1.0, (n_episodes, shape.n_classes, 1), generator).argsort(1)
+    pace = log_uniform(0.25, 4.0, per_episode, generator) * log_uniform(1.1, 1.6, per_episode, generator) ** order
+    pace = shape.of_classes(pace.clamp(max=n_points / 16))
+    reading = pace * _times(n_points, generator.device) + uniform(0.0, 2.0, per_case, generator)
+    return _disturb(_read(base, (reading % 2.0 - 1.0).abs()), nuisances, generator, shape)
+
+
+KINDS = {
+    "word": word_episodes,
+    "texture": texture_episodes,
+    "variant": variant_episodes,
+    "motif": motif_episodes,
+    "rhythm": rhythm_episodes,
+}
+
+
+def draw_episodes(corpus, counts, n_points, generator, shape=TaskShape()):
     """Return random tasks.
 
     Parameters
@@ -162,15 +261,19 @@ def draw_episodes(corpus, counts, n_points, generator):
     n_points : int
         L.
     generator : torch.Generator
+        Of the corpus's device.
+    shape : TaskShape, optional
 
     Returns
     -------
     Episodes
         In the order of ``counts``. One in four is normalised as a whole, so that levels tell; else each series is.
     """
-    kinds = [KINDS[kind](corpus, count, n_points, generator) for kind, count in counts.items() if count]
+    kinds = [KINDS[kind](corpus, count, n_points, generator, shape) for kind, count in counts.items() if count]
     series = torch.cat(kinds)
-    as_a_whole = torch.rand((len(series), 1, 1), generator=generator) < 0.25
+    as_a_whole = uniform(0.0, 1.0, (len(series), 1, 1), generator) < 0.25
     series = torch.where(as_a_whole, z_normalise(series.flatten(1)).view_as(series), z_normalise(series))
-    n_shots = torch.tensor(SHOTS)[torch.randint(len(SHOTS), (len(series), 1), generator=generator)]
-    return Episodes(series, torch.arange(N_CASES) % N_PER_CLASS < n_shots)
+    n_shots = torch.tensor(SHOTS, device=generator.device)[draw_index(len(SHOTS), len(series), generator)]
+    n_shots = n_shots.clamp(max=shape.n_per_class - 1)
+    number = torch.arange(shape.n_cases, device=generator.device) % shape.n_per_class
+    return Episodes(series, number < n_shots[:, None], shape)

@@ -12,17 +12,18 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from v2s_sklearn.pretrain.checkpoints import Checkpoint, read_history
-from v2s_sklearn.pretrain.contours import Corpus, draw_contours, noise_corpus
-from v2s_sklearn.pretrain.episodes import LABELS, N_CLASSES, draw_episodes
+from v2s_sklearn.pretrain.contours import Corpus, draw_contours, draw_index, noise_corpus
+from v2s_sklearn.pretrain.episodes import TaskShape, draw_episodes
 from v2s_sklearn.pretrain.supervised import evaluate, learning_rate_factor
 from v2s_sklearn.views.octaves import dilated_patches
 
 logger = logging.getLogger(__name__)
 
 CUT = 2.5  # deviations, where features are clipped
-LENGTHS, LENGTH_SHARES = (64, 128, 256), (0.6, 0.35, 0.05)
+VALIDATION_POINTS = 128
 
 
 @dataclass
@@ -35,6 +36,14 @@ class FewShotConfig:
         There is a checkpoint and a validation after every epoch.
     episodes : dict of str to int
         How many of each kind in a step.
+    n_classes : sequence of int
+        Of tasks; all of a step have the same, each equally often.
+    n_cases : int
+        Of a task, or as many fewer as are left over when each class has as many.
+    lengths, length_shares : sequence of int and of float
+        Points of the series, the same in a step, and how often.
+    averaging : float
+        Decay a step of the exponential mean of the weights, which is what is kept; with 0 it is the last weights.
     learning_rate : float
         Peak of a cosine schedule with one warm-up epoch (AdamW).
     weight_decay : float
@@ -53,6 +62,11 @@ class FewShotConfig:
     epochs: int = 10
     steps_per_epoch: int = 200
     episodes: dict = field(default_factory=lambda: {"word": 1, "texture": 1, "variant": 4})
+    n_classes: tuple = (4,)
+    n_cases: int = 32
+    lengths: tuple = (64, 128, 256)
+    length_shares: tuple = (0.6, 0.35, 0.05)
+    averaging: float = 0.0
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     complement_from: float = 2 / 3
@@ -61,6 +75,11 @@ class FewShotConfig:
     probe_epochs: int = 8
     probe_decay: float = 0.01
     seed: int = 0
+
+    @property
+    def shapes(self):
+        """Shapes of the tasks, one for each number of classes."""
+        return [TaskShape(n_classes, self.n_cases // n_classes) for n_classes in self.n_classes]
 
 
 def standardise(features):
@@ -114,37 +133,45 @@ class FixedFeatures(nn.Module):
 
 
 class RidgeHead(nn.Module):
-    """A ridge classifier solved within each episode, differentiable, with trained strength and sharpness."""
+    """A ridge classifier solved within each episode, differentiable, with trained strength and sharpness.
 
-    def __init__(self):
+    Parameters
+    ----------
+    n_classes : sequence of int
+        Numbers of classes that tasks have; each has a strength and a sharpness of its own.
+    """
+
+    def __init__(self, n_classes):
         super().__init__()
-        self.log_strength = nn.Parameter(torch.tensor(-2.0))
-        self.log_sharpness = nn.Parameter(torch.tensor(1.0))
+        self.n_classes = list(n_classes)
+        self.log_strength = nn.Parameter(torch.full((len(n_classes),), -2.0))
+        self.log_sharpness = nn.Parameter(torch.full((len(n_classes),), 1.0))
 
-    def forward(self, gram, support):
-        """Return logits of all cases from the labelled ones: Gram matrices (E, N, N), flags (E, N) to (E, N, C)."""
-        labelled = support.float()
+    def forward(self, gram, episodes):
+        """Return logits of all cases from the labelled ones: Gram matrices (E, N, N) to (E, N, C)."""
+        shape, labelled = episodes.shape, episodes.support.float()
+        number = self.n_classes.index(shape.n_classes)
         share = labelled / labelled.sum(1, keepdim=True)
         # Centred on the labelled cases: the intercept is free.
         to_mean = (gram @ share.unsqueeze(2)).squeeze(2)
         centre = (to_mean * share).sum(1)
         gram = gram - to_mean[:, :, None] - to_mean[:, None, :] + centre[:, None, None]
-        targets = 2.0 * F.one_hot(LABELS, N_CLASSES).float() - 1.0
+        targets = 2.0 * F.one_hot(shape.labels(gram.device), shape.n_classes).float() - 1.0
         mean_target = share @ targets  # (E, C)
-        penalty = self.log_strength.exp() * labelled.sum(1, keepdim=True) * 0.1 + 1e-4
+        penalty = self.log_strength[number].exp() * labelled.sum(1, keepdim=True) * 0.1 + 1e-4
         # Unlabelled cases keep an identity row, so that all episodes are solved together.
         system = gram * labelled[:, :, None] * labelled[:, None, :]
         system = system + torch.diag_embed(labelled * penalty + (1.0 - labelled))
         residual = labelled[:, :, None] * (targets - mean_target[:, None, :])
         dual = torch.linalg.solve(system, residual)
-        return self.log_sharpness.exp() * (gram @ dual + mean_target[:, None, :])
+        return self.log_sharpness[number].exp() * (gram @ dual + mean_target[:, None, :])
 
 
-def query_loss(logits, support):
+def query_loss(logits, episodes):
     """Return the mean cross-entropy and the accuracy (E,) of the cases that are not labelled."""
-    labels = LABELS.expand(len(logits), -1)
+    labels = episodes.shape.labels(logits.device).expand(len(logits), -1)
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-    asked = (~support).float()
+    asked = (~episodes.support).float()
     hits = (logits.argmax(2) == labels).float()
     return (losses * asked).sum() / asked.sum(), (hits * asked).sum(1) / asked.sum(1)
 
@@ -152,19 +179,19 @@ def query_loss(logits, support):
 class Learner(nn.Module):
     """A contour network with the ridges it is trained through."""
 
-    def __init__(self, model):
+    def __init__(self, model, n_classes):
         super().__init__()
         self.model = model
         self.fixed = FixedFeatures()
-        self.alone, self.joint = RidgeHead(), RidgeHead()
+        self.alone, self.joint = RidgeHead(n_classes), RidgeHead(n_classes)
 
     def forward(self, episodes, complement):
         """Return the logits (E, N, C) of the embedding alone and, if asked for, of it with the fixed features."""
         gram = gram_matrix(self.model.embed_episodes(episodes.series))
-        logits = [self.alone(gram, episodes.support)]
+        logits = [self.alone(gram, episodes)]
         if complement:
             fixed = self.fixed(episodes.series.flatten(0, 1)).unflatten(0, episodes.series.shape[:2])
-            logits.append(self.joint((gram + gram_matrix(fixed)) / 2, episodes.support))
+            logits.append(self.joint((gram + gram_matrix(fixed)) / 2, episodes))
         return logits
 
 
@@ -172,11 +199,13 @@ class Learner(nn.Module):
 def evaluate_episodes(learner, corpus, config):
     """Return the accuracy on fixed episodes: of each kind and in all, of the embedding, and with fixed features."""
     alone, joint = [], []
+    shapes, device = config.shapes, corpus.images.device
     for seed in range(config.n_validation):
-        generator = torch.Generator().manual_seed(10_007 + seed)
-        episodes = draw_episodes(corpus, config.episodes, 128, generator)
+        generator = torch.Generator(device).manual_seed(10_007 + seed)
+        shape = shapes[seed % len(shapes)]
+        episodes = draw_episodes(corpus, config.episodes, VALIDATION_POINTS, generator, shape)
         for found, logits in zip((alone, joint), learner(episodes, complement=True), strict=True):
-            found.append(query_loss(logits, episodes.support)[1])
+            found.append(query_loss(logits, episodes)[1])
     alone, joint = torch.stack(alone), torch.stack(joint)
     kinds = alone.split([count for count in config.episodes.values() if count], 1)
     names = [kind for kind, count in config.episodes.items() if count]
@@ -202,7 +231,10 @@ def compare_on_episodes(untrained, history, control, data, config):
     dict of str to dict
     """
     validation = Corpus(*(getattr(data["validation"], name) for name in ("features", "labels", "clips")))
-    rows = {"trained": history[-1], "random": evaluate_episodes(Learner(untrained), validation, config)}
+    rows = {
+        "trained": history[-1],
+        "random": evaluate_episodes(Learner(untrained, config.n_classes), validation, config),
+    }
     found = read_history(control)
     if found:
         steps = len(found) * config.steps_per_epoch
@@ -223,7 +255,7 @@ def corpora(data, config):
     return speech["train"], speech["validation"]
 
 
-def train_few_shot(model, data, config, work_dir):
+def train_few_shot(model, data, config, work_dir, device="cpu"):
     """Train the contour network on episodes, then its layer of words; resumes from ``work_dir``.
 
     Parameters
@@ -235,11 +267,13 @@ def train_few_shot(model, data, config, work_dir):
     config : FewShotConfig
     work_dir : path
         Receives ``checkpoint.safetensors`` after every epoch.
+    device : str or torch.device, default="cpu"
+        Where tasks are drawn and the network is trained. Another one draws other tasks from the same seed.
 
     Returns
     -------
     model : ContourNet
-        In eval mode; the stored statistics are those of contours of the training corpus.
+        On the processor, in eval mode; the stored statistics are those of contours of the training corpus.
     history : list of dict
         One entry an epoch: loss, accuracies on the validation episodes, seconds; after the last epoch accuracy and
         loss of the words of the validation clips, too.
@@ -247,43 +281,49 @@ def train_few_shot(model, data, config, work_dir):
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(work_dir, config, model, data)
-    learner = Learner(model)
+    learner = Learner(model, config.n_classes).to(device)
+    averaged = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
     network = [parameter for name, parameter in learner.named_parameters() if not name.startswith("model.output.")]
     optimizer = torch.optim.AdamW(network, lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = {"learner": learner, "optimizer": optimizer}
+    state = {"learner": learner, "averaged": averaged, "optimizer": optimizer}
     history = checkpoint.load(state)
     if len(history) >= config.epochs:
-        return model.freeze(), history
-    train, validation = corpora(data, config)
+        return model.cpu().freeze(), history
+    train, validation = (corpus.to(device) for corpus in corpora(data, config))
+    shapes, shares = config.shapes, torch.tensor(config.length_shares, device=device)
     n_steps = config.epochs * config.steps_per_epoch
     for epoch in range(len(history), config.epochs):
         started = time.perf_counter()
         # A generator an epoch: a resumed run draws what an unbroken one would have drawn.
-        generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+        generator = torch.Generator(device).manual_seed(config.seed * 100_003 + epoch)
         total = 0.0
         for index in range(config.steps_per_epoch):
             step = epoch * config.steps_per_epoch + index
             factor = learning_rate_factor(step, n_steps, config.steps_per_epoch)
             optimizer.param_groups[0]["lr"] = config.learning_rate * factor
-            choice = torch.multinomial(torch.tensor(LENGTH_SHARES), 1, generator=generator)
-            episodes = draw_episodes(train, config.episodes, LENGTHS[choice], generator)
+            length = config.lengths[torch.multinomial(shares, 1, generator=generator)]
+            shape = shapes[draw_index(len(shapes), 1, generator)] if len(shapes) > 1 else shapes[0]
+            episodes = draw_episodes(train, config.episodes, length, generator, shape)
             logits = learner(episodes, step >= config.complement_from * n_steps)
-            loss = torch.stack([query_loss(each, episodes.support)[0] for each in logits]).mean()
+            loss = torch.stack([query_loss(each, episodes)[0] for each in logits]).mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network, 1.0)
             optimizer.step()
+            averaged.update_parameters(learner)
             total += loss.item()
             if index % 50 == 49:
                 logger.info(
                     "epoch %d  step %d of %d  loss %.3f", epoch + 1, index + 1, config.steps_per_epoch, loss.item()
                 )
         entry = {"epoch": epoch + 1, "train_loss": total / config.steps_per_epoch}
-        entry |= evaluate_episodes(learner, validation, config)
+        entry |= evaluate_episodes(averaged.module, validation, config)
         if epoch + 1 == config.epochs:
-            generator = torch.Generator().manual_seed(config.seed)
+            learner.load_state_dict(averaged.module.state_dict())
+            generator = torch.Generator(device).manual_seed(config.seed)
             model.store_statistics(draw_contours(train, 2048, model.n_points, generator))
             if config.probe_epochs:
+                model.cpu()  # where the clips are
                 fit_words(model, data["train"], config)
                 words = evaluate(model, data["validation"])
                 entry |= {"words_accuracy": words["accuracy"], "words_loss": words["loss"]}
@@ -291,7 +331,7 @@ def train_few_shot(model, data, config, work_dir):
         history.append(entry)
         checkpoint.save(state, history)
         logger.info("epoch %d of %d: %s", epoch + 1, config.epochs, {k: round(v, 4) for k, v in entry.items()})
-    return model.freeze(), history
+    return model.cpu().freeze(), history
 
 
 def fit_words(model, split, config, batch_size=256):

@@ -102,9 +102,9 @@ def _differences(values, n=1, dim=-1, prepend=None):
 def _in_double(function):
     """Return a function computed in double precision: torch adds so in ``cumsum``, and reduces large angles well."""
 
-    def compute(values, *args, **kwargs):
-        """Return what the function gives in double precision, in that of the values."""
-        return function(values.double(), *args, **kwargs).to(values.dtype)
+    def compute(values, *args, dtype=None, **kwargs):
+        """Return what the function gives in double precision, in that of the values or the one that is asked for."""
+        return function(values.double(), *args, **kwargs).to(dtype or values.dtype)
 
     return compute
 

@@ -26,18 +26,23 @@ def moments_of(signals):
     return signals.transpose(1, 2).flatten(0, 1)[::step].double().cpu().numpy()
 
 
-def whitening(answers):
-    """Return directions in which centred signals have variance 1: (P, D) to (D, d), at least one."""
+def white_mixtures(answers, n_mixtures, random_state):
+    """Return random mixtures of variance 1 of centred signals, all directions alike likely: (P, D) to (D, M).
+
+    The directions are drawn in the frame of the signals and whitened by the symmetric root [1]_. A library's choice of
+    the sign of an eigenvector, or of a direction where variances are equal, so does not matter.
+
+    References
+    ----------
+    .. [1] A. Kessy, A. Lewin, K. Strimmer, Optimal whitening and decorrelation, The American Statistician 72, 2018
+       (ZCA).
+    """
     variances, directions = np.linalg.eigh(answers.T @ answers / len(answers))
     kept = variances >= LEAST_VARIANCE * variances[-1]
     kept[:-1] &= variances[-1] > 0
-    return directions[:, kept] / np.sqrt(np.maximum(variances[kept], 1e-30))
-
-
-def draw_directions(n_directions, n_mixtures, random_state):
-    """Return random directions of length 1, (d, M)."""
-    mixture = random_state.normal(size=(n_directions, n_mixtures))
-    return mixture / np.linalg.norm(mixture, axis=0)
+    variances, directions = np.maximum(variances[kept], 1e-30), directions[:, kept]
+    drawn = directions.T @ random_state.normal(size=(len(directions), n_mixtures))
+    return (directions / np.sqrt(variances)) @ (drawn / np.linalg.norm(drawn, axis=0))
 
 
 def draw_members(n_mixtures, n_channels, random_state):
@@ -82,17 +87,21 @@ def fit_mixtures(signals, n_mixtures, random_state, filters=None):
     for signal, share in zip(signals, shares.T, strict=True):
         moments = moments_of(signal)
         centred = moments - moments.mean(axis=0)
-        white = whitening(centred if filters is None else centred @ filters.T)
-        mixture = (white @ draw_directions(white.shape[1], n_mixtures, random_state)).T
+        mixture = white_mixtures(centred if filters is None else centred @ filters.T, n_mixtures, random_state).T
         kernels.append(share[:, None] * (mixture if filters is None else mixture @ filters))
         heard = heard + kernels[-1] @ moments.T
     return np.concatenate(kernels, axis=1).astype(np.float32, order="C"), levels_of(heard)
 
 
 def levels_of(heard):
-    """Return the quantiles of mixtures: (M, P) to float32 (M, Q)."""
-    ranks = np.round(np.array(QUANTILES) * (heard.shape[1] - 1)).astype(int)
-    return np.ascontiguousarray(np.sort(heard.astype(np.float32), axis=1)[:, ranks])
+    """Return the quantiles of mixtures: (M, P) to float32 (M, Q).
+
+    Midway between two moments, so that rounding puts none of them on the other side.
+    """
+    ranks = np.floor(np.array(QUANTILES) * (heard.shape[1] - 1)).astype(int)
+    ordered = np.sort(heard, axis=1)
+    above = ordered[:, np.minimum(ranks + 1, heard.shape[1] - 1)]
+    return ((ordered[:, ranks] + above) / 2).astype(np.float32, order="C")
 
 
 @torch.no_grad()  # shares of time have no gradient

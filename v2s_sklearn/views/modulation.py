@@ -189,8 +189,9 @@ class ModulationReprogram(ArrayModule):
         frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + bend)
         low, high = self.FREQUENCY_RANGE
         frequency = frequency.clamp(low, min(high, 0.49 * self.sample_rate))  # below the Nyquist frequency
-        # A processor sums so anyway, a GPU only where it is told to.
-        phase = 2 * math.pi * torch.cumsum(frequency / self.sample_rate, dim=-1, dtype=torch.float64).to(frequency)
+        # Summed and wrapped in double precision: a large phase in single precision has noise that can be heard.
+        cycles = torch.cumsum(frequency / self.sample_rate, dim=-1, dtype=torch.float64)
+        phase = 2 * math.pi * (cycles - torch.floor(cycles)).to(frequency)
         # Three standard deviations bound the loudness, so that an outlier does not clip.
         loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
         harmonic, previous = torch.sin(phase), torch.zeros_like(phase)

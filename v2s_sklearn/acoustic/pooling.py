@@ -7,20 +7,12 @@ import torch
 from torch import nn
 
 N_SEGMENTS = 8
-# Half of the way from counting nowhere to counting in full, in deviations of the channel, and its least size in shares
-# of the largest value: rounding then moves a share of time by as little as it moves the values.
-HALF_WIDTH, LEAST_WIDTH = 0.01, 1e-5
 
 
 def ones_above(values, levels, out=None):
     """Return 1.0 where values are above levels and 0.0 elsewhere, without gradients; faster than by way of booleans."""
     values, levels = values.detach(), levels.detach()
     return torch.gt(values, levels, out=torch.empty_like(values) if out is None else out)
-
-
-def _nearly_ones_above(values, levels, slope):
-    """Return 1.0 where values are clearly above levels, 0.0 clearly below, and a line between; without gradients."""
-    return torch.addcmul(0.5 * torch.ones_like(slope), (values - levels).detach(), slope.detach()).clamp_(0, 1)
 
 
 def pool_over_time(activation):
@@ -34,9 +26,8 @@ def pool_over_time(activation):
     mean, maximum = activation.mean(2, keepdim=True), activation.amax(2, keepdim=True)
     middle = (activation.amin(2, keepdim=True) + maximum) / 2
     # torch.std takes ten times as long. The floor keeps the gradient of a constant channel finite.
-    deviation = (activation - mean).square().mean(2).clamp(min=1e-12).sqrt()
-    slope = 0.5 / (HALF_WIDTH * deviation.unsqueeze(2) + LEAST_WIDTH * activation.abs().amax(2, keepdim=True))
-    above = _nearly_ones_above(activation, mean, slope)
+    variance = (activation - mean).square().mean(2).clamp(min=1e-12)
+    above = ones_above(activation, mean)
     if activation.shape[2] > 1:
         change = activation.diff(dim=2).abs().mean(2)
         crossings = above.diff(dim=2).abs().mean(2)
@@ -45,10 +36,10 @@ def pool_over_time(activation):
     pooled = [
         mean.squeeze(2),
         maximum.squeeze(2),
-        deviation,
+        variance.sqrt(),
         change,
         above.mean(2),
-        _nearly_ones_above(activation, middle, slope).mean(2),
+        ones_above(activation, middle).mean(2),
         crossings,
         nn.functional.adaptive_avg_pool1d(activation, N_SEGMENTS).flatten(1),
     ]

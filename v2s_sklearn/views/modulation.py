@@ -141,6 +141,8 @@ class ModulationReprogram(ArrayModule):
     difference_scale: torch.Tensor
     mixture: torch.Tensor | None
     FREQUENCY_UNIT = 1000.0
+    # Of files of older versions, whose large phases in single precision have noise that can be heard.
+    wraps_phase = False
     FREQUENCY_RANGE = (50.0, 3950.0)
 
     def __init__(
@@ -158,6 +160,7 @@ class ModulationReprogram(ArrayModule):
         self.n_samples, self.sample_rate = n_samples, sample_rate
         self.amplitude, self.n_replicates = amplitude, min(int(n_replicates), n_samples)
         self.max_sounded, self.seed = max_sounded, seed
+        self.wraps_phase = True
         self.dropout = SeededDropout(dropout, seed)
         self.n_harmonics = [voice.n_harmonics for voice in voices]
         self.orders = [voice.order for voice in voices]
@@ -189,9 +192,11 @@ class ModulationReprogram(ArrayModule):
         frequency = self.FREQUENCY_UNIT * (self.carrier[voice] + bend)
         low, high = self.FREQUENCY_RANGE
         frequency = frequency.clamp(low, min(high, 0.49 * self.sample_rate))  # below the Nyquist frequency
-        # Summed and wrapped in double precision: a large phase in single precision has noise that can be heard.
+        # A processor sums so anyway, a GPU only where it is told to.
         cycles = torch.cumsum(frequency / self.sample_rate, dim=-1, dtype=torch.float64)
-        phase = 2 * math.pi * (cycles - torch.floor(cycles)).to(frequency)
+        if self.wraps_phase:
+            cycles = cycles - torch.floor(cycles)
+        phase = 2 * math.pi * cycles.to(frequency)
         # Three standard deviations bound the loudness, so that an outlier does not clip.
         loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
         harmonic, previous = torch.sin(phase), torch.zeros_like(phase)

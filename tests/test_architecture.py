@@ -40,9 +40,9 @@ INSIDE = {
     "network": [{"constraints", "reprogrammed", "inference"}, {"fine_tuned", "training"}],
     "mapping": [{"embeddings"}, {"gram"}, {"ridge"}, {"many_cases"}, {"stacking"}, {"mappings"}],
     "runtime": [
-        {"memory", "optional", "progress", "compatibility", "threads", "portable_modules", "devices"},
+        {"memory", "optional", "progress", "compatibility", "threads", "portable_modules", "devices", "lapack"},
         {"settings", "compilation"},
-        {"flops", "vectors"},
+        {"flops", "vectors", "parallel"},
     ],
 }
 

@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 from v2s_sklearn.acoustic.storage import save_weights
-from v2s_sklearn.network import inference
+from v2s_sklearn.mapping import stacking
+from v2s_sklearn.runtime import parallel
 
 
 def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
@@ -25,7 +26,15 @@ def test_the_same_seed_gives_the_same_bits(tiny, gunpoint):
     first = tiny.fit(X, y).predict_proba(X_test)
     torch.rand(3)
     np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
-    tiny.set_params(n_jobs=2)
+
+
+@pytest.mark.parametrize("exact_cases", [1500, 20], ids=["few", "many"])
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_n_jobs_changes_no_bit(tiny, gunpoint, n_jobs, exact_cases, monkeypatch):
+    monkeypatch.setattr(stacking, "EXACT_CASES", exact_cases)
+    X, y, X_test, _ = gunpoint
+    first = tiny.fit(X, y).predict_proba(X_test)
+    tiny.set_params(n_jobs=n_jobs)
     np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
 
 
@@ -56,7 +65,7 @@ class Recorder(Parallel):
     "estimator", [V2SClassifier("tiny"), V2SFeatures("tiny"), TransferClassifier("tiny", max_epochs=1)]
 )
 def test_n_jobs_is_read_when_it_is_used(estimator, monkeypatch):
-    monkeypatch.setattr(inference, "Parallel", Recorder)
+    monkeypatch.setattr(parallel, "Parallel", Recorder)
     X, y = make_classification(1000, 30, n_informative=10, random_state=0)
     estimator.fit(X[:50], y[:50])
     answer = getattr(estimator, "predict_proba", None) or estimator.transform

@@ -91,7 +91,7 @@ class V2SClassifier(BaseV2SClassifier):
         Initial theta, mixtures of the filters of "playback", random mapping, order of the cases, dropout. The same
         value gives the same bits on a CPU.
     n_jobs : int, default=1
-        Threads for inference, -1 for all processors; training takes one. Does not change the result.
+        Threads for inference and the ridges, -1 for all processors; training takes one. Does not change the result.
     verbose : int, default=0
         1 for progress bars, and skorch's table in training.
 
@@ -292,7 +292,7 @@ class V2SClassifier(BaseV2SClassifier):
             embeddings = embeddings_of(network, batch, device, self.n_jobs)
             mapping = LinearMapping(network.blocks(), self.n_classes_)
             with progress(len(X), "fit", self.verbose):
-                mapping.solve(embeddings, labels, sample_weight)
+                mapping.solve(embeddings, labels, sample_weight, n_jobs=self.n_jobs)
         elif self.mapping == "random":
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
@@ -309,7 +309,7 @@ class V2SClassifier(BaseV2SClassifier):
             if isinstance(mapping, LinearMapping):
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
                 with progress(len(X), "fit again", self.verbose):
-                    mapping.solve(embeddings, labels, sample_weight)
+                    mapping.solve(embeddings, labels, sample_weight, n_jobs=self.n_jobs)
         self.net_ = net
 
     @property

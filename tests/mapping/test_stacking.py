@@ -8,7 +8,7 @@ from v2s_sklearn.errors import NotEnoughMemoryError
 from v2s_sklearn.mapping import stacking
 from v2s_sklearn.mapping.embeddings import STANDARDISED_LIMIT, ComputedEmbeddings
 from v2s_sklearn.mapping.ridge import platt_targets, solve_ridge
-from v2s_sklearn.mapping.stacking import solve_stack, stack_bytes, stack_weights
+from v2s_sklearn.mapping.stacking import ridges_at_once, solve_stack, stack_bytes, stack_weights
 from v2s_sklearn.runtime import memory
 
 
@@ -242,16 +242,52 @@ def test_memory_is_asked_for_before_anything_is_computed(monkeypatch):
         solve_stack(embeddings, groups, np.arange(10**6) % 9, np.ones(10**6), 9)
 
 
+def assert_same_bits(one, other):
+    for name, value in vars(one).items():
+        np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
+
+
+@pytest.mark.parametrize("exact_cases", [1500, 100])
+@pytest.mark.parametrize(
+    ("n", "d", "limit_bytes"), [(150, 300, 2**30), (150, 60, 2**30), (150, 300, 1)], ids=["wide", "tall", "in blocks"]
+)
+def test_ridges_side_by_side_have_the_same_bits(n, d, limit_bytes, exact_cases, monkeypatch):
+    monkeypatch.setattr(stacking, "EXACT_CASES", exact_cases)
+    x, labels, weights = make_problem(n, d)
+    stacks = [
+        solve_stack(counted(x, 32)[0], halves(d), labels, weights, 3, limit_bytes, n_jobs) for n_jobs in (None, 2, -1)
+    ]
+    for stack in stacks[1:]:
+        assert_same_bits(stack, stacks[0])
+
+
+def test_as_many_ridges_at_a_time_as_there_is_memory_for(monkeypatch):
+    sizes = 1000, 2000, halves(2000), 3
+    bytes_of = [stack_bytes(*sizes, n_at_once=number) for number in range(1, 5)]
+    assert bytes_of == sorted(bytes_of)
+    for number, n_bytes in enumerate(bytes_of, 1):
+        monkeypatch.setattr(memory, "available_bytes", lambda n_bytes=n_bytes: n_bytes)
+        assert ridges_at_once(*sizes, n_jobs=100) == number
+        assert ridges_at_once(*sizes, n_jobs=2) == min(number, 2)
+        assert ridges_at_once(*sizes) == 1
+    monkeypatch.setattr(memory, "available_bytes", lambda: bytes_of[0] - 1)
+    with pytest.raises(NotEnoughMemoryError):
+        ridges_at_once(*sizes, n_jobs=2)
+    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    assert ridges_at_once(*sizes, n_jobs=100) == 4  # no more than there are
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("exact_cases", [1500, 0])
 @pytest.mark.parametrize(
     ("n", "d", "limit_bytes"), [(700, 3000, 2**30), (1400, 700, 2**30), (3000, 700, 2**30), (3000, 700, 2**20)]
 )
-def test_bytes_are_about_those_taken(n, d, limit_bytes, exact_cases, monkeypatch):
+def test_bytes_are_about_those_taken(n, d, limit_bytes, exact_cases, n_jobs, monkeypatch):
     monkeypatch.setattr(stacking, "EXACT_CASES", exact_cases)
     x, labels, weights = make_problem(n, d)
     embeddings = ComputedEmbeddings(lambda index: x[index], n, d)
     tracemalloc.start()
-    solve_stack(embeddings, halves(d), labels, weights, 3, limit_bytes)
+    solve_stack(embeddings, halves(d), labels, weights, 3, limit_bytes, n_jobs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 0.6 < stack_bytes(n, d, halves(d), 3, limit_bytes) / peak < 1.7
+    assert 0.6 < stack_bytes(n, d, halves(d), 3, limit_bytes, n_jobs) / peak < 1.7

@@ -13,6 +13,8 @@ def test_available_memory_is_known_and_less_than_the_machine_has():
 def test_too_much_is_an_error_with_the_number_and_a_way_out(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 2**30)
     memory.check_memory(2**30, "A thing", "Take less.")
+    assert memory.is_available(2**30)
+    assert not memory.is_available(2**30 + 1)
     message = r"A thing needs about 3\.0 GiB of memory \(3221225472 bytes\), and 1\.0 GiB are available\. Take less\."
     with pytest.raises(NotEnoughMemoryError, match=message) as caught:
         memory.check_memory(3 * 2**30, "A thing", "Take less.")
@@ -23,3 +25,4 @@ def test_too_much_is_an_error_with_the_number_and_a_way_out(monkeypatch):
 def test_where_nothing_is_known_nothing_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: None)
     memory.check_memory(2**80, "A thing", "Take less.")
+    assert memory.is_available(2**80)

@@ -8,7 +8,9 @@ Shape legend: N cases, n scored cases, D features of all ridges, d features of o
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import ssyrk
+
+from v2s_sklearn.runtime.lapack import add_products
+from v2s_sklearn.runtime.parallel import side_by_side
 
 # Rows of a matrix at most, which bounds time and memory: 100 MB. Fewer sums lose little, see benchmarks/NOTES.md.
 MAX_ROWS = 5000
@@ -84,7 +86,7 @@ class Moments:
     scored: np.ndarray
 
 
-def sum_moments(values, sums, weights, residuals, index):
+def sum_moments(values, sums, weights, residuals, index, n_jobs=1):
     """Return the `Moments` of each of some `SignedSums`; the cases are read once.
 
     Parameters
@@ -97,6 +99,8 @@ def sum_moments(values, sums, weights, residuals, index):
         Weighted, centred targets.
     index : ndarray of shape (n,), int, increasing
         The scored cases.
+    n_jobs : int
+        Threads.
     """
     total = weights.sum()
     factors = np.column_stack([weights / total, residuals]).astype(np.float32)
@@ -110,25 +114,22 @@ def sum_moments(values, sums, weights, residuals, index):
         )
         for one in sums
     ]
+
+    def add(block, cases, here, one, moment):
+        """Add a block of cases to the moments of a ridge."""
+        summed = one.of(block)
+        products = summed.T @ factors[cases]
+        moment.mean += products[:, 0]
+        moment.cross += products[:, 1:]
+        moment.scored[here] = summed[index[here] - cases.start]
+        add_products(1.0, (summed * roots[cases]).T, moment.gram)
+
     for cases, block in values.blocks():
         block = block.astype(np.float32)
         here = slice(*np.searchsorted(index, (cases.start, cases.stop)))
-        for one, moment in zip(sums, moments, strict=True):
-            summed = one.of(block)
-            products = summed.T @ factors[cases]
-            moment.mean += products[:, 0]
-            moment.cross += products[:, 1:]
-            moment.scored[here] = summed[index[here] - cases.start]
-            moment.gram = add_products(1.0, (summed * roots[cases]).T, moment.gram)
+        tasks = ((block, cases, here, one, moment) for one, moment in zip(sums, moments, strict=True))
+        list(side_by_side(add, tasks, n_jobs, require="sharedmem"))
     for moment in moments:
         moment.scored -= moment.mean
-        moment.gram = add_products(-1.0, np.sqrt(total) * moment.mean[:, None], moment.gram)
+        add_products(-1.0, np.sqrt(total) * moment.mean[:, None], moment.gram)
     return moments
-
-
-def add_products(factor, vectors, gram, transposed=0):
-    """Return the lower triangle of gram + factor * vectors @ vectors.T, in place where += would need another.
-
-    With ``transposed=1`` of vectors.T @ vectors. Vectors in Fortran order are not copied.
-    """
-    return ssyrk(factor, vectors, beta=1.0, c=gram, trans=transposed, lower=1, overwrite_c=1)

@@ -7,11 +7,9 @@ A strengths, R rows of a Gram matrix.
 """
 
 import numpy as np
-from scipy.linalg.blas import strsm
-from scipy.linalg.lapack import spotrf, strtri
 
 from v2s_sklearn.mapping.embeddings import ArrayEmbeddings
-from v2s_sklearn.mapping.gram import MAX_ROWS, SignedSums, add_products, sum_moments
+from v2s_sklearn.mapping.gram import MAX_ROWS, SignedSums, sum_moments
 from v2s_sklearn.mapping.ridge import (
     STRENGTHS,
     RidgeSolution,
@@ -20,6 +18,8 @@ from v2s_sklearn.mapping.ridge import (
     counted_cases,
     leave_one_out,
 )
+from v2s_sklearn.runtime.lapack import add_products, factorise, invert_triangle, solve_triangle
+from v2s_sklearn.runtime.parallel import side_by_side
 
 # Half a decade apart, where the loss is flat.
 FEW_STRENGTHS = STRENGTHS[::2]
@@ -35,7 +35,7 @@ def is_of_cases(n_cases, n_features, held):
     return held and n_cases <= MAX_ROWS and 3 * n_features > 2 * n_cases
 
 
-def solve_ridges(values, groups, labels, weights, n_classes, index, strengths=FEW_STRENGTHS):
+def solve_ridges(values, groups, labels, weights, n_classes, index, strengths=FEW_STRENGTHS, n_jobs=1):
     """Solve ridge regressions, each on some features, as `v2s_sklearn.mapping.ridge.solve_ridge` does one.
 
     Other than there, not all cases are scored, a ridge of very many features may have `SignedSums` of them, and the
@@ -52,35 +52,43 @@ def solve_ridges(values, groups, labels, weights, n_classes, index, strengths=FE
     index : ndarray of shape (n,), int, increasing
         Cases that are scored, left out of all N.
     strengths : ndarray of shape (A,), increasing
+    n_jobs : int
+        Ridges that are solved at a time.
 
     Returns
     -------
     list of RidgeSolution
     """
     scored = _Scored(labels, weights, n_classes, index)
-    held = isinstance(values.embeddings, ArrayEmbeddings)
-    of_cases = [is_of_cases(len(labels), len(columns), held) for columns in groups]
-    sums = [SignedSums(columns) for columns, wide in zip(groups, of_cases, strict=True) if not wide]
-    moments = sum_moments(values, sums, weights, weights[:, None] * scored.all_targets, index) if sums else []
-    ridges = []
-    for columns, wide in zip(groups, of_cases, strict=True):
-        if wide:
-            ridges.append(_solve_for_cases(values.columns(columns, np.float32), weights, scored, strengths))
-        else:
-            # Each matrix is given up before the next is factorised.
-            ridges.append(_solve_for_features(sums.pop(0), moments.pop(0), scored, strengths))
-    return ridges
+    residuals = weights[:, None] * scored.all_targets
+
+    def solve_table(columns):
+        """Solve a ridge on some values of a table in memory."""
+        features = values.columns(columns, np.float32)
+        if is_of_cases(*features.shape, held=True):
+            return _solve_for_cases(features, weights, scored, strengths)
+        sums = SignedSums(np.arange(len(columns)))
+        embeddings = ArrayEmbeddings(features, values.block_cases)
+        (moments,) = sum_moments(embeddings, [sums], weights, residuals, index)
+        return _solve_for_features(sums, moments, scored, strengths)
+
+    if isinstance(values.embeddings, ArrayEmbeddings):
+        return list(side_by_side(solve_table, ((columns,) for columns in groups), n_jobs, require="sharedmem"))
+    sums = [SignedSums(columns) for columns in groups]
+    moments = sum_moments(values, sums, weights, residuals, index, n_jobs)
+    # Each matrix is given up when its ridge is solved.
+    tasks = ((sums.pop(0), moments.pop(0), scored, strengths) for _ in groups)
+    return list(side_by_side(_solve_for_features, tasks, n_jobs, require="sharedmem"))
 
 
 def _solve_for_features(sums, moments, scored, strengths):
     """Solve a ridge by the `Moments` of its features, or of sums of them."""
-    cross = np.asfortranarray(moments.cross, dtype=np.float32)
 
     def answer(factor, alpha):
         """Return fitted values and leverages of the scored cases, and the coefficients (M, C)."""
-        half, left = strsm(1.0, factor, cross, lower=1), strsm(1.0, factor, moments.scored.T, lower=1)
+        half, left = solve_triangle(factor, moments.cross), solve_triangle(factor, moments.scored.T)
         leverage = scored.weights * (np.einsum("mn,mn->n", left, left) + 1.0 / scored.total)
-        return left.T @ half, leverage, strsm(1.0, factor, half, lower=1, trans_a=1)
+        return left.T @ half, leverage, solve_triangle(factor, half, transposed=True)
 
     def finish(coef):
         """Return the coefficients of the features, and what they make of the mean."""
@@ -98,18 +106,18 @@ def _solve_for_cases(features, weights, scored, strengths):
     root = np.sqrt(weights)[order, None]
     features = features[order]
     features *= root
-    residuals = np.asfortranarray(root * scored.all_targets[order], dtype=np.float32)
+    residuals = root * scored.all_targets[order]
     gram = np.zeros((len(order),) * 2, dtype=np.float32, order="F")
-    gram = add_products(1.0, features.T, gram, transposed=1)
+    add_products(1.0, features.T, gram, transposed=True)
     alphas, trace = _penalties(gram, strengths), np.trace(gram, dtype=np.float64)
     # Along the roots of the weights, where the intercept fits, there is nothing. The inverse is largest there, and what
     # else single precision has of it would be lost; so a value is put there that is no smaller than the others.
-    gram = add_products(trace / scored.total, root, gram)
+    add_products(trace / scored.total, root, gram)
 
     def answer(factor, alpha):
         """Return fitted values and leverages of the scored cases, and the dual coefficients (N, C)."""
-        dual = strsm(1.0, factor, strsm(1.0, factor, residuals, lower=1), lower=1, trans_a=1)
-        inverse = np.tril(strtri(factor[-n_scored:, -n_scored:], lower=1)[0])
+        dual = solve_triangle(factor, solve_triangle(factor, residuals), transposed=True)
+        inverse = invert_triangle(factor[-n_scored:, -n_scored:])
         rest = alpha * (np.einsum("mn,mn->n", inverse, inverse) - scored.weights / scored.total / (trace + alpha))
         return scored.targets - alpha * dual[-n_scored:] / root[-n_scored:], 1.0 - rest, dual
 
@@ -166,10 +174,9 @@ def _search(gram, alphas, answer, finish, scored):
         """Return the leave-one-out loss of a penalty, infinite where single precision does not do."""
         matrix = gram.copy(order="F")
         matrix[diagonal] += np.float32(alphas[number])
-        factor, failed = spotrf(matrix, lower=1, overwrite_a=1, clean=0)
-        if failed:
+        if not factorise(matrix):
             return np.inf
-        fitted, leverage, solutions = answer(factor, alphas[number])
+        fitted, leverage, solutions = answer(matrix, alphas[number])
         scores, sharpness, loss = scored.judge(fitted, leverage)
         tried[number] = (solutions, sharpness, scores)
         return loss

@@ -178,7 +178,7 @@ class LinearMapping(ArrayModule):
         self.register_buffer("stack_weights", torch.zeros(len(groups), dtype=torch.float64))
 
     @torch.no_grad()
-    def solve(self, embeddings, labels, sample_weight, limit_bytes=LIMIT_BYTES):
+    def solve(self, embeddings, labels, sample_weight, limit_bytes=LIMIT_BYTES, n_jobs=None):
         """Set the weights to a stack of ridges whose softmax is calibrated on left-out cases.
 
         Parameters
@@ -191,13 +191,15 @@ class LinearMapping(ArrayModule):
         limit_bytes : int
             Embeddings of at most so many bytes in double precision, or of few cases, are held, others are computed
             again when needed.
+        n_jobs : int, optional
+            See `v2s_sklearn.mapping.stacking.solve_stack`.
 
         Raises
         ------
         NotEnoughMemoryError
             If it would take more memory than there is.
         """
-        stack = solve_stack(embeddings, self._columns, labels, sample_weight, len(self.bias), limit_bytes)
+        stack = solve_stack(embeddings, self._columns, labels, sample_weight, len(self.bias), limit_bytes, n_jobs)
         for target, value in (
             (self.mean, stack.mean),
             (self.scale, stack.scale),

@@ -8,8 +8,9 @@ Shape legend: N cases, n scored cases, D features, C classes, A strengths, K eig
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
+
+from v2s_sklearn.runtime.lapack import eigen_decomposition
 
 # Shares of the mean squared norm of the features, see benchmarks/NOTES.md.
 STRENGTHS = np.logspace(-6, -1.5, 19)
@@ -124,11 +125,8 @@ def _left_vectors(weighted):
     n_cases, n_features = weighted.shape
     wide = n_features >= n_cases
     gram = weighted @ weighted.T if wide else weighted.T @ weighted
-    # "evr" takes half the memory, but three times as long where there are many zeros, and is less exact.
-    # For one value LAPACK wants less memory than the check of SciPy 1.11 allows.
-    driver = "evd" if len(gram) > 1 else "ev"
     # The matrix is symmetric: its transpose is the same, in the order in which LAPACK overwrites it.
-    eigenvalues, vectors = eigh(gram.T, overwrite_a=True, check_finite=False, driver=driver)
+    eigenvalues, vectors = eigen_decomposition(gram.T)
     eigenvalues = np.maximum(eigenvalues, 0.0)
     if wide:
         return eigenvalues, vectors

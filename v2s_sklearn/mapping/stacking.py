@@ -21,7 +21,9 @@ from v2s_sklearn.mapping.embeddings import (
 from v2s_sklearn.mapping.gram import MAX_ROWS
 from v2s_sklearn.mapping.many_cases import is_of_cases, solve_ridges
 from v2s_sklearn.mapping.ridge import counted_cases, platt_targets, solve_ridge
-from v2s_sklearn.runtime.memory import check_memory
+from v2s_sklearn.runtime.memory import check_memory, is_available
+from v2s_sklearn.runtime.parallel import side_by_side
+from v2s_sklearn.runtime.threads import check_n_jobs
 from v2s_sklearn.series.moments import normalise_weights
 
 # So many cases are solved exactly. At this number it takes three times as long as by `many_cases`.
@@ -58,7 +60,7 @@ class StackedRidge:
     stack_weights: np.ndarray
 
 
-def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMIT_BYTES):
+def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMIT_BYTES, n_jobs=None):
     """Solve a ridge on each view and weigh their calibrated leave-one-out answers.
 
     The log-softmax of the stack is that of one linear map, since its normalisers cancel.
@@ -77,6 +79,8 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
         C.
     limit_bytes : int
         See ``embeddings``.
+    n_jobs : int, optional
+        In scikit-learn's meaning: threads, each of which solves a ridge; fewer where memory does not suffice.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     """
     if not hasattr(embeddings, "blocks"):
         embeddings = ArrayEmbeddings(embeddings)
-    check_stack_memory(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes)
+    n_jobs = ridges_at_once(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes, n_jobs)
     weights = normalise_weights(weights)
     exact = len(labels) <= EXACT_CASES
     embeddings = hold(embeddings, np.inf if exact else limit_bytes)
@@ -103,9 +107,14 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     views = [groups[number] for number in solved]
     values = StandardisedEmbeddings(embeddings, mean, scale)
     if exact:
-        ridges = [solve_ridge(values.columns(columns), labels, weights, n_classes) for columns in views]
+
+        def solve(columns):
+            """Solve the ridge of a view."""
+            return solve_ridge(values.columns(columns), labels, weights, n_classes)
+
+        ridges = list(side_by_side(solve, ((columns,) for columns in views), n_jobs, require="sharedmem"))
     else:
-        ridges = solve_ridges(values, views, labels, weights, n_classes, index)
+        ridges = solve_ridges(values, views, labels, weights, n_classes, index, n_jobs=n_jobs)
 
     counted = counted_cases(labels)[index]
     answers = [log_softmax(ridge.sharpness * ridge.loo_scores[counted], axis=1) for ridge in ridges]
@@ -163,7 +172,7 @@ def stack_weights(log_probabilities, labels, weights):
     return minimize(loss_and_gradient, equal, jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
-def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES):
+def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES, n_at_once=1):
     """Return about how many bytes `solve_stack` takes at its peak, the embeddings themselves included if it holds them.
 
     Parameters
@@ -172,41 +181,52 @@ def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES)
         N, D and C.
     groups, limit_bytes
         See `solve_stack`.
+    n_at_once : int
+        Ridges that are solved at a time.
     """
     widths = [len(columns) for columns in groups]
     exact = n_cases <= EXACT_CASES
     n_scored = n_cases if exact else min(n_cases, STATISTICS_CASES)
     is_held = exact or 8 * n_cases * n_features <= limit_bytes
     taken = 4 * n_cases * n_features if is_held else 0
-    # A block in double and in single precision, and of a view, also weighted.
-    working = 3 * min(BLOCK_BYTES, 8 * n_cases * n_features)
+    of_ridges = []
     for width in widths:
         size = min(width, n_cases)
         if exact:
             # The features, also weighted; beside them LAPACK's work, which is twice the matrix, or left vectors twice.
-            working = max(working, 16 * n_cases * width + 8 * size * max(3 * size, 2 * n_cases))
+            of_ridges.append(16 * n_cases * width + 8 * size * max(3 * size, 2 * n_cases))
         elif is_of_cases(n_cases, width, is_held):
             # The features twice; or once beside the matrix, its factor, and the inverse of the scored cases' part.
             features = 4 * n_cases * width
-            working = max(working, features + max(features, 8 * n_cases**2 + 12 * n_scored**2))
+            of_ridges.append(features + max(features, 8 * n_cases**2 + 12 * n_scored**2))
         else:
+            # The matrix and the scored cases, of all ridges where embeddings are read once; and what is made of them.
             size = min(width, MAX_ROWS)
-            taken += 4 * size * (size + n_scored)
-            working = max(working, 4 * size * (size + n_scored))
-    answers = 8 * n_classes * (3 * n_cases + (3 * len(groups) + 4) * n_scored)
+            moments = 4 * size * (size + n_scored)
+            of_ridges.append(moments + (moments + 4 * n_cases * width if is_held else 0))
+            taken += 0 if is_held else moments
+    # A block in double and in single precision, and of a view, also weighted; before there are ridges.
+    working = max(3 * min(BLOCK_BYTES, 8 * n_cases * n_features), sum(sorted(of_ridges)[-n_at_once:]))
+    answers = 8 * n_classes * (3 * n_at_once * n_cases + (3 * len(groups) + 4) * n_scored)
     coefficients = 8 * n_classes * (n_features + 3 * sum(widths))
     return int(taken + working + answers + coefficients)
 
 
-def check_stack_memory(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES):
-    """Raise an error if `solve_stack` would take more memory than there is; arguments as for `stack_bytes`.
+def ridges_at_once(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES, n_jobs=None):
+    """Return how many ridges `solve_stack` is to solve at a time: as many as there is memory for, of ``n_jobs``.
+
+    Other arguments as for `stack_bytes`.
 
     Raises
     ------
     NotEnoughMemoryError
+        If there is not enough for one at a time.
     """
+    sizes = n_cases, n_features, groups, n_classes, limit_bytes
     check_memory(
-        stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes),
+        stack_bytes(*sizes),
         f"The learned mapping of {n_cases} cases with {n_features} embedding values to {n_classes} classes",
         "Fit on fewer cases, or have fewer embedding values: fewer voices, acoustic models or channels.",
     )
+    numbers = range(min(check_n_jobs(n_jobs), len(groups)), 1, -1)
+    return next((number for number in numbers if is_available(stack_bytes(*sizes, number))), 1)

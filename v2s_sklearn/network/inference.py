@@ -5,12 +5,11 @@ Shape legend: N cases, C channels, T time points, D embedding, K source classes.
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from v2s_sklearn.errors import InvalidSeriesError
 from v2s_sklearn.mapping.embeddings import ComputedEmbeddings
+from v2s_sklearn.runtime.parallel import side_by_side
 from v2s_sklearn.runtime.progress import advance
-from v2s_sklearn.runtime.settings import own_settings
 from v2s_sklearn.runtime.threads import check_n_jobs
 
 # Cases that are scaled and computed at a time in prediction.
@@ -36,13 +35,8 @@ def compute(function, batch, chunk_cases, device, n_jobs=None):
     """
     found = None
     starts = range(0, len(batch), chunk_cases)
-    results = _compute_chunks(
-        function,
-        (batch[start : start + chunk_cases] for start in starts),
-        chunk_cases,
-        device,
-        min(check_n_jobs(n_jobs), len(starts)),
-    )
+    tasks = ((function, batch[start : start + chunk_cases], chunk_cases, device) for start in starts)
+    results = side_by_side(_compute_chunk, tasks, min(check_n_jobs(n_jobs), len(starts)), prefer="threads")
     for start, result in zip(starts, results, strict=True):
         if found is None:
             found = np.empty((len(batch), *result.shape[1:]), result.dtype)
@@ -51,24 +45,7 @@ def compute(function, batch, chunk_cases, device, n_jobs=None):
     return found
 
 
-def _compute_chunks(function, chunks, chunk_cases, device, n_jobs):
-    """Yield the results of chunks in their order, each a task of its own where there are several workers."""
-    if n_jobs == 1:
-        with own_settings(), torch.no_grad():
-            for chunk in chunks:
-                yield _compute_chunk(function, chunk, chunk_cases, device)
-    else:
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-        yield from parallel(delayed(_task)(function, chunk, chunk_cases, device) for chunk in chunks)
-
-
-@own_settings()
-def _task(function, chunk, chunk_cases, device):
-    """Return the results for a chunk, in a worker."""
-    with torch.no_grad():
-        return _compute_chunk(function, chunk, chunk_cases, device)
-
-
+@torch.no_grad()
 def _compute_chunk(function, chunk, chunk_cases, device):
     """Return the results for a chunk, which is filled up to its constant size."""
     rows = np.arange(chunk_cases)

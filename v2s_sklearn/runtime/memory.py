@@ -21,6 +21,12 @@ def available_bytes():
         return None
 
 
+def is_available(n_bytes):
+    """Return whether there is so much memory, True where that is not known."""
+    available = available_bytes()
+    return available is None or n_bytes <= available
+
+
 def check_memory(n_bytes, what, advice):
     """Raise an error if a computation needs more memory than there is.
 
@@ -35,9 +41,8 @@ def check_memory(n_bytes, what, advice):
     ------
     NotEnoughMemoryError
     """
-    available = available_bytes()
-    if available is not None and n_bytes > available:
+    if not is_available(n_bytes):
         raise NotEnoughMemoryError(
             f"{what} needs about {n_bytes / 2**30:.1f} GiB of memory ({n_bytes} bytes), and "
-            f"{available / 2**30:.1f} GiB are available. {advice}"
+            f"{available_bytes() / 2**30:.1f} GiB are available. {advice}"
         )

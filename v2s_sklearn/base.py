@@ -33,11 +33,11 @@ from v2s_sklearn.runtime.compatibility import timed
 from v2s_sklearn.runtime.devices import device_or_cpu
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.series.cases import merge_cases
 from v2s_sklearn.series.containers import check_size
 from v2s_sklearn.series.frames import align, case_ids, is_long_frame
 from v2s_sklearn.series.gaps import fill_absent, fill_gaps, fill_training_gaps
 from v2s_sklearn.series.labels import check_labels, class_weights, naming, untensored
-from v2s_sklearn.series.moments import merge_copies, normalise_weights
 from v2s_sklearn.series.reading import read_collection
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS
@@ -297,15 +297,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         """
         return super(BaseV2SClassifier, self._now()).predict_proba(X)
 
-    def _training_set(self, X, y, sample_weight):
-        """Return the cases, each once, their labels as integers, and their weights times those of their classes.
-
-        The weights as `v2s_sklearn.series.moments.normalise_weights` gives them.
-        """
+    def _training_cases(self, X, y, sample_weight):
+        """Return the `v2s_sklearn.series.cases.TrainingCases`, with labels as integers."""
         labels = np.searchsorted(self.classes_, y)
         sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        class_weight = normalise_weights(class_weights(self.class_weight, self.classes_, y))
-        return merge_copies(X, labels, normalise_weights(normalise_weights(sample_weight) * class_weight[labels]))
+        return merge_cases(X, labels, sample_weight, class_weights(self.class_weight, self.classes_, y))
 
     def _tree(self):
         """Return what a file holds: the module and the history of the net, too."""

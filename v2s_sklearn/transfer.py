@@ -166,15 +166,16 @@ class TransferClassifier(BaseV2SClassifier):
         from v2s_sklearn.network.training import check_training, make_net, training_data
 
         self._validate_params()
-        X, labels, sample_weight = self._training_set(X, y, sample_weight)
-        check_training(self, labels)
+        cases = self._training_cases(X, y, sample_weight)
+        check_training(self, cases.labels)
         device = resolve_device(self.device)
         (model,) = self._load_sources(device)
         max_points = PadView.max_points(model, n_channels=X[0].shape[0])
-        self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
+        self.scaler_ = SeriesScaler(self.standardize, max_points).fit(cases.series, cases.series_weight)
         module = FineTunedModel(model, self.n_replicates, self.n_classes_).to(device)
-        net = make_net(self, module, labels, check_random_state(self.random_state))
-        self.net_ = net.partial_fit(training_data(self.scaler_.transform(X), sample_weight), labels)
+        net = make_net(self, module, cases.labels, check_random_state(self.random_state))
+        batch = self.scaler_.transform(cases.series)[cases.rows]
+        self.net_ = net.partial_fit(training_data(batch, cases.weights), cases.labels)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

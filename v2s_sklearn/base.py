@@ -37,7 +37,7 @@ from v2s_sklearn.series.cases import merge_cases
 from v2s_sklearn.series.containers import check_size
 from v2s_sklearn.series.frames import align, case_ids, is_long_frame
 from v2s_sklearn.series.gaps import fill_absent, fill_gaps, fill_training_gaps
-from v2s_sklearn.series.labels import check_labels, class_weights, naming, untensored
+from v2s_sklearn.series.labels import check_labels, class_numbers, class_weights, known_labels, naming, untensored
 from v2s_sklearn.series.reading import read_collection
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS
@@ -217,10 +217,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
             order in which they first appear. NaN is a missing value, which is filled; behind a series it means that
             this ends there, if no other values are missing.
         y : array-like of shape (n_cases,)
-            Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
-            weights are.
+            Labels of any type. None, NaN and pd.NA are no label, nor is ``missing_label``: scaling, views and
+            standardisation learn from such a series, too, classes from the others alone. A pandas series with the ids
+            of such a frame as its index is put in their order, as weights are.
         sample_weight : array-like of shape (n_cases,), optional
-            Non-negative; a weight of 2 counts like two copies of the case.
+            Non-negative; a weight of 2 counts like two copies of the case, whether it has a label or not.
 
         Returns
         -------
@@ -299,9 +300,9 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
 
     def _training_cases(self, X, y, sample_weight):
         """Return the `v2s_sklearn.series.cases.TrainingCases`, with labels as integers."""
-        labels = np.searchsorted(self.classes_, y)
-        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        return merge_cases(X, labels, sample_weight, class_weights(self.class_weight, self.classes_, y))
+        numbers = class_numbers(y, self.classes_, self.missing_label)
+        class_weight = class_weights(self.class_weight, self.classes_, self.classes_[numbers[numbers >= 0]])
+        return merge_cases(X, numbers, np.ones(len(y)) if sample_weight is None else sample_weight, class_weight)
 
     def _tree(self):
         """Return what a file holds: the module and the history of the net, too."""
@@ -338,11 +339,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
             )
-        y = check_labels(y)
+        y = check_labels(y, self.missing_label)
         if len(y) != n_cases:
             raise ValueError(f"X has {n_cases} cases, but y has {len(y)} labels. Give one label a case.")
         if update_classes:
-            self.classes_ = np.unique(y)
+            self.classes_ = np.unique(known_labels(y, self.missing_label)[1])
             self.n_classes_ = len(self.classes_)
         return y
 

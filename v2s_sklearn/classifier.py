@@ -88,6 +88,9 @@ class V2SClassifier(BaseV2SClassifier):
         Torch device; "auto" takes CUDA if there is one.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
+    missing_label : int, float, str or None, default=None
+        What stands in y for a case without label, beside None, NaN and pd.NA, which always do: -1 in the form of
+        scikit-learn's semi-supervised estimators. By default -1 is a class, since data sets have such.
     random_state : int, RandomState instance or None, default=None
         Initial theta, mixtures of the filters of "playback", random mapping, order of the cases, dropout. The same
         value gives the same bits on a CPU.
@@ -173,6 +176,7 @@ class V2SClassifier(BaseV2SClassifier):
         callbacks: Sequence[Any] | None = None,
         device: str | torch.device = "auto",
         class_weight: ClassWeight = None,
+        missing_label: float | str | None = None,
         random_state: RandomState = None,
         n_jobs: int | None = 1,
         verbose: int = 0,
@@ -195,6 +199,7 @@ class V2SClassifier(BaseV2SClassifier):
         self.callbacks = callbacks
         self.device = device
         self.class_weight = class_weight
+        self.missing_label = missing_label
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -260,7 +265,8 @@ class V2SClassifier(BaseV2SClassifier):
 
         self._validate_params()
         cases = self._training_cases(X, y, sample_weight)
-        check_training(self, cases.labels)
+        labelled = cases.labelled()
+        check_training(self, labelled.labels)
         random_state = check_random_state(self.random_state)
         seed = int(random_state.randint(2**31 - 1))
         device = resolve_device(self.device)
@@ -297,18 +303,18 @@ class V2SClassifier(BaseV2SClassifier):
         elif self.mapping == "random":
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
-            with progress(len(cases.rows), "fit", self.verbose):
-                probabilities = compute_source_probabilities(network, batch[cases.rows], device, self.n_jobs)
-            assignment = frequency_mapping(probabilities, cases.labels, self.n_classes_, cases.weights)
+            with progress(len(labelled.rows), "fit", self.verbose):
+                probabilities = compute_source_probabilities(network, batch[labelled.rows], device, self.n_jobs)
+            assignment = frequency_mapping(probabilities, labelled.labels, self.n_classes_, labelled.weights)
             mapping = ManyToOneMapping(assignment)
         network.mapping = mapping.to(device)
 
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
-        net = make_net(self, network, cases.labels, random_state)
+        net = make_net(self, network, labelled.labels, random_state)
         if self.max_epochs > 0:
-            trained = batch[cases.rows]
+            trained = batch[labelled.rows]
             precomputed = network.precompute(trained.series, trained.lengths)
-            net.partial_fit(training_data(trained, cases.weights, precomputed), cases.labels)
+            net.partial_fit(training_data(trained, labelled.weights, precomputed), labelled.labels)
             if isinstance(mapping, LinearMapping):
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
                 with progress(len(cases.rows), "fit again", self.verbose):

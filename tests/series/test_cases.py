@@ -1,4 +1,4 @@
-"""Training cases: copies, weights, and an order that no label changes."""
+"""Training cases: copies, weights, cases without label, and an order that no label changes."""
 
 import numpy as np
 import pytest
@@ -43,5 +43,16 @@ def test_what_has_no_weight_is_left_out():
     assert pairs(cases) == {(B.tobytes(), 1): 1}
     assert len(cases.series) == 2  # the class has no weight, the series has
     for sample_weight, class_weight in ((np.zeros(1), EVEN), (np.ones(1), np.zeros(2))):
-        with pytest.raises(InvalidSeriesError, match="All cases have sample_weight 0"):
+        with pytest.raises(InvalidSeriesError, match="All cases with a label have sample_weight 0"):
             merge_cases([A], np.array([0]), sample_weight, class_weight)
+
+
+def test_a_series_without_label_is_a_series():
+    labels, weight = np.array([0, -1, -1, 1, -1]), np.array([1.0, 2, 1, 2, 0])
+    cases = merge_cases([A, B, A, A, C], labels, weight, np.array([2.0, 1.0]))
+    assert pairs(cases) == {(B.tobytes(), -1): 1, (A.tobytes(), -1): 0.5, (A.tobytes(), 0): 0.5, (A.tobytes(), 1): 0.5}
+    assert sorted(cases.series_weight) == [1, 2]
+    labelled = cases.labelled()
+    assert labelled.labels.tolist() == [0, 1] and labelled.series is cases.series
+    with pytest.raises(InvalidSeriesError, match="All cases with a label have sample_weight 0"):
+        merge_cases([A, B], np.array([0, -1]), np.array([0.0, 1.0]), EVEN)

@@ -3,7 +3,7 @@
 Shape legend: N cases as given, S distinct series, M pairs of a series and a label, C channels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,9 @@ class TrainingCases:
     rows : int ndarray of shape (M,)
         Which series, increasing among those of a label. A series with several labels is there several times.
     labels : int ndarray of shape (M,), increasing
+        -1 of a series without label.
     weights : ndarray of shape (M,)
-        With the weights of classes.
+        With the weights of classes; of a series without label as of the class of most weight.
     """
 
     series: list
@@ -35,6 +36,11 @@ class TrainingCases:
     rows: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
+
+    def labelled(self):
+        """Return the same series, but only the pairs with a label."""
+        known = self.labels >= 0
+        return replace(self, rows=self.rows[known], labels=self.labels[known], weights=self.weights[known])
 
 
 def merge_cases(X, labels, sample_weight, class_weight):
@@ -44,6 +50,7 @@ def merge_cases(X, labels, sample_weight, class_weight):
     ----------
     X : sequence of N arrays of shape (C, T_i)
     labels : int ndarray of shape (N,)
+        -1 for none.
     sample_weight : ndarray of shape (N,)
         Non-negative.
     class_weight : ndarray of shape (n_classes,)
@@ -52,13 +59,13 @@ def merge_cases(X, labels, sample_weight, class_weight):
     Raises
     ------
     InvalidSeriesError
-        If no case has a weight.
+        If no case with a label has a weight.
     """
     sample_weight = normalise_weights(sample_weight)
-    weights = normalise_weights(sample_weight * normalise_weights(class_weight)[labels])
-    if not weights.any():
+    weights = normalise_weights(sample_weight * np.append(normalise_weights(class_weight), 1.0)[labels])
+    if not weights[labels >= 0].any():
         raise InvalidSeriesError(
-            "All cases have sample_weight 0, or a class_weight of 0. Give at least one case a positive weight."
+            "All cases with a label have sample_weight 0, or a class_weight of 0. Give at least one a positive weight."
         )
     series, series_weight, rows = _distinct_series(X, sample_weight)
     counted = weights > 0

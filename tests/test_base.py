@@ -1,18 +1,10 @@
-"""The estimator check suites of scikit-learn and aeon, in full, without expected failures; pickles and versions."""
+"""The estimator check suites of scikit-learn and aeon, in full, without expected failures."""
 
-import copy
-import pickle
-import warnings
-
-import numpy as np
 import pytest
 from aeon.testing.estimator_checking import check_estimator as check_aeon_estimator
-from sklearn.base import clone
-from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.estimator_checks import check_estimator as check_sklearn_estimator
 
-from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures, __version__, base, load
-from v2s_sklearn.errors import OtherVersionWarning
+from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 
 
 @pytest.mark.parametrize(
@@ -39,43 +31,3 @@ def test_aeon_check_estimator(estimator):
     assert set(results.values()) == {"PASSED"}
     for capability in ("multivariate", "unequal_length", "multithreading"):
         assert estimator.get_class_tag(f"capability:{capability}")
-
-
-def test_a_pickle_of_another_version_warns(monkeypatch):
-    X = np.random.default_rng(0).normal(size=(6, 1, 8))
-    for estimator in (
-        V2SClassifier("tiny", random_state=0).fit(X, [0, 1] * 3),
-        V2SFeatures("tiny").fit(X),
-        V2SFeatures(),
-    ):
-        pickled = pickle.dumps(estimator)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert "_v2s_sklearn_version" not in vars(pickle.loads(pickled))
-            copy.deepcopy(estimator), clone(estimator)
-        monkeypatch.setattr(base, "__version__", "99.0")
-        with pytest.warns(
-            InconsistentVersionWarning, match=f"{type(estimator).__name__} was pickled by v2s_sklearn"
-        ) as found:
-            pickle.loads(pickled)
-        (warning,) = [item.message for item in found]
-        assert isinstance(warning, OtherVersionWarning) and warning.original_sklearn_version == __version__
-        assert f"pickled by v2s_sklearn {__version__} and is read by 99.0: it may fail, or answer otherwise." in str(
-            warning
-        )
-        monkeypatch.undo()
-
-
-def test_a_pickle_without_a_version_warns():
-    estimator = V2SFeatures("tiny")
-    with pytest.warns(OtherVersionWarning, match="0.1.0 or older"):
-        estimator.__setstate__(dict(vars(estimator)))
-
-
-def test_files_do_not_warn(tmp_path, monkeypatch):
-    X = np.random.default_rng(0).normal(size=(6, 1, 8))
-    V2SFeatures("tiny").fit(X).save(tmp_path / "features")
-    monkeypatch.setattr(base, "__version__", "99.0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load(tmp_path / "features")

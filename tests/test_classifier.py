@@ -4,6 +4,7 @@ import pytest
 import torch
 from aeon.datasets import load_basic_motions, load_japanese_vowels
 from conftest import MODES
+from sklearn.base import clone
 from skorch.callbacks import EpochScoring
 
 from v2s_sklearn import V2SClassifier, load_acoustic_model
@@ -272,3 +273,27 @@ def test_voices_can_be_given(gunpoint):
     clf = V2SClassifier("tiny", voices=[Voice(700, deviation=100)]).fit(X, y)
     np.testing.assert_allclose(clf.theta_["carrier"], [700])
     assert clf.label_mapping_.shape[0] == load_acoustic_model("tiny").embed(torch.zeros(1, 4000)).shape[1]
+
+
+@pytest.mark.parametrize("mode", ["default", "trained", "paper", "frequency"])
+def test_series_without_label_are_heard_but_no_class(mode, gunpoint):
+    X, y, X_test, _ = gunpoint
+    missing = np.where(np.arange(len(y)) % 3 == 0, None, y)
+    known = np.not_equal(missing, None)
+    clf = V2SClassifier("tiny", **(MODES[mode] | {"random_state": 0})).fit(X, missing)
+    assert clf.classes_.tolist() == ["1", "2"]
+    # What is learned without labels is that of all series, not of the labelled ones.
+    every, some = clone(clf).fit(X, y), clone(clf).fit(X[known], y[known])
+    assert clf.series_scale_ == every.series_scale_ != some.series_scale_
+    assert (clf.predict_proba(X_test) != every.predict_proba(X_test)).any()
+    # A label does not count for a case that has none.
+    other = clone(clf).set_params(missing_label="?").fit(X, np.where(known, y, "?"))
+    np.testing.assert_array_equal(other.predict_proba(X_test), clf.predict_proba(X_test))
+    weightless = clone(clf).fit(X, missing, sample_weight=known.astype(float))
+    np.testing.assert_allclose(weightless.predict_proba(X_test), some.predict_proba(X_test), rtol=1e-6)
+
+
+def test_one_label_is_enough():
+    X = np.random.default_rng(0).normal(size=(6, 1, 30))
+    clf = V2SClassifier("tiny", random_state=0).fit(X, [None, None, 7, None, None, None])
+    assert clf.predict(X).tolist() == [7] * 6

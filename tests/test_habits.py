@@ -47,9 +47,41 @@ MISSING = {
 
 
 @pytest.mark.parametrize("y", MISSING.values(), ids=MISSING)
-def test_missing_labels_are_one_clear_error(y):
-    with pytest.raises(ValueError, match="Input y contains NaN or None, first for case 2"):
-        V2SClassifier("tiny").fit(walks(4), y)
+def test_a_missing_label_is_no_class(y):
+    clf = V2SClassifier("tiny", random_state=0).fit(walks(4), y)
+    known = [label for label in y if not pd.isna(label)]
+    assert clf.classes_.tolist() == np.unique(known).tolist()
+    assert clf.predict(walks(4)).dtype == clf.classes_.dtype
+
+
+@pytest.mark.parametrize(
+    ("y", "missing_label", "classes"),
+    [
+        ([0, 1, -1, 1], None, [-1, 0, 1]),  # a class like any other
+        ([0, 1, -1, 1], -1, [0, 1]),
+        ([0.0, 1.0, -1.0, None], -1, [0, 1]),
+        (["0", "1", "-1", "1"], -1, ["0", "1"]),
+        (np.array(["a", -1, "b", "b"], dtype=object), -1, ["a", "b"]),
+        (["a", "?", "b", None], "?", ["a", "b"]),
+    ],
+)
+def test_missing_label_is_what_it_is_said_to_be(y, missing_label, classes):
+    clf = V2SClassifier("tiny", random_state=0, missing_label=missing_label).fit(walks(4), y)
+    assert clf.classes_.tolist() == classes
+    assert set(clf.predict(walks(9))) <= set(classes)
+
+
+@pytest.mark.parametrize("y", [[None] * 4, [np.nan] * 4, [-1] * 4, pd.array([pd.NA] * 4, dtype="Int64")], ids=str)
+@pytest.mark.parametrize("cls", [V2SClassifier, TransferClassifier])
+def test_no_label_at_all_is_one_clear_error(cls, y):
+    with pytest.raises(ValueError, match="y contains no label, only NaN or None or missing_label=-1"):
+        cls("tiny", missing_label=-1).fit(walks(4), y)
+
+
+def test_other_types_beside_a_missing_label_are_still_errors():
+    for y in (["a", None, 1, 1], [0.5, None, 1.5, 0.5], [np.inf, None, 1, 1], ["a", None, b"c", "a"]):
+        with pytest.raises((ValueError, TypeError), match=r"\by\b"):
+            V2SClassifier("tiny").fit(walks(4), y)
 
 
 @pytest.mark.parametrize(

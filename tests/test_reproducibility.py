@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from v2s_sklearn import TransferClassifier, V2SClassifier, V2SFeatures
 from v2s_sklearn.acoustic.storage import save_weights
 from v2s_sklearn.mapping import stacking
+from v2s_sklearn.network.inference import compute_embeddings
 from v2s_sklearn.runtime import parallel
 
 
@@ -36,6 +37,28 @@ def test_n_jobs_changes_no_bit(tiny, gunpoint, n_jobs, exact_cases, monkeypatch)
     first = tiny.fit(X, y).predict_proba(X_test)
     tiny.set_params(n_jobs=n_jobs)
     np.testing.assert_array_equal(tiny.fit(X, y).predict_proba(X_test), first)
+
+
+def features_of(clf, X):
+    """Return what the views of a fitted classifier make of series."""
+    return compute_embeddings(clf.net_.module_, clf.scaler_.transform(X), torch.device("cpu"))
+
+
+# More series than "playback" is fitted to.
+@pytest.mark.parametrize("source", ["tiny", "tiny-wave", "v2sc"])
+def test_other_labels_give_the_same_features(source, italy):
+    X, y, X_test, _ = italy
+    clf = V2SClassifier(source, random_state=0)
+    weight = np.random.default_rng(0).integers(0, 3, len(y))
+    clf.fit(X, y, sample_weight=weight)
+    expected, scale = features_of(clf, X_test), clf.series_scale_
+    for labels, class_weight in (
+        (np.random.default_rng(1).permutation(y), "balanced"),
+        (np.array(["a", "b", "c"])[np.arange(len(y)) % 3], {"a": 0.0, "b": 7.0}),
+    ):
+        clf.set_params(class_weight=class_weight).fit(X, labels, sample_weight=weight)
+        np.testing.assert_array_equal(features_of(clf, X_test), expected)
+        np.testing.assert_array_equal(clf.series_scale_, scale)
 
 
 @pytest.mark.parametrize("mode", ["default", "trained", "paper"])

@@ -225,6 +225,7 @@ def test_sample_weight_is_the_same_as_repeating(tiny, gunpoint):
 
 def test_class_weight_is_a_weight_of_the_cases(tiny, gunpoint):
     X, y = gunpoint[:2]
+    tiny = clone(tiny).set_params(standardize=False)  # the moments of the series take sample_weight alone
     weighted = clone(tiny).fit(X, y, sample_weight=np.where(y == "1", 1.0, 50.0)).predict_proba(X)
     balanced = clone(tiny).set_params(class_weight={"1": 1.0, "2": 50.0}).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(weighted, balanced)
@@ -297,3 +298,14 @@ def test_parameters_are_those_of_v2s_classifier():
     assert ours.keys() == TransferClassifier._parameter_constraints.keys()
     different = {name for name, value in ours.items() if value != theirs[name]}
     assert different == {"acoustic_model", "max_epochs", "n_replicates"}
+
+
+def test_series_without_label_are_scaled_by_but_no_class(tiny, gunpoint):
+    X, y, X_test, _ = gunpoint
+    missing = np.where(np.arange(len(y)) % 3 == 0, None, y)
+    known = np.not_equal(missing, None)
+    clf, some = clone(tiny).fit(X, missing), clone(tiny).fit(X[known], y[known])
+    assert clf.classes_.tolist() == ["1", "2"]
+    assert clf.series_scale_ == clone(tiny).fit(X, y).series_scale_ != some.series_scale_
+    weightless = clone(tiny).fit(X, missing, sample_weight=known.astype(float))
+    np.testing.assert_array_equal(weightless.predict_proba(X_test), some.predict_proba(X_test))

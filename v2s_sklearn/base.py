@@ -4,9 +4,7 @@ Shape legend: N cases, C channels, T time points (of the longest series).
 """
 
 import sys
-import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -19,7 +17,6 @@ from aeon.classification import BaseClassifier
 from aeon.transformations.collection import BaseCollectionTransformer
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
@@ -27,22 +24,20 @@ from sklearn.utils.validation import (
     _check_sample_weight,
 )
 
-from v2s_sklearn._version import __version__
 from v2s_sklearn.acoustic.interface import AcousticModel
 from v2s_sklearn.acoustic.registry import load_acoustic_models
-from v2s_sklearn.errors import InvalidSeriesError, OtherVersionWarning, SavedFileError
-from v2s_sklearn.files.trees import write_tree
+from v2s_sklearn.errors import InvalidSeriesError
+from v2s_sklearn.files.state import FittedState
 from v2s_sklearn.network.inference import predict_proba
 from v2s_sklearn.runtime.compatibility import timed
 from v2s_sklearn.runtime.devices import device_or_cpu
-from v2s_sklearn.runtime.portable_modules import PACKAGE
 from v2s_sklearn.runtime.progress import progress
 from v2s_sklearn.runtime.settings import own_settings
+from v2s_sklearn.series.cases import merge_cases
 from v2s_sklearn.series.containers import check_size
 from v2s_sklearn.series.frames import align, case_ids, is_long_frame
 from v2s_sklearn.series.gaps import fill_absent, fill_gaps, fill_training_gaps
-from v2s_sklearn.series.labels import check_labels, class_weights, naming, untensored
-from v2s_sklearn.series.moments import merge_copies, normalise_weights
+from v2s_sklearn.series.labels import check_labels, class_numbers, class_weights, known_labels, naming, untensored
 from v2s_sklearn.series.reading import read_collection
 from v2s_sklearn.series.scaling import LIMIT
 from v2s_sklearn.views import VIEWS
@@ -55,31 +50,8 @@ ClassWeight: TypeAlias = dict[Any, float] | str | None
 #: Series, labels or values in any container; what they have to be is checked when they are used.
 Cases: TypeAlias = Any
 
-# What stands in a saved file; files of all versions up to this one are read.
-SAVED_KIND, SAVED_VERSION = "saved estimator of v2s_sklearn", 1
-# What set_fit_request and the like were told is of the pipeline around an estimator; a net is saved as its module.
-NOT_SAVED = ("net_", "_metadata_request", "fit_time_millis_")
-# Of the version, in pickles.
-VERSION_KEY = "_v2s_sklearn_version"
 # Set by set_fit_request and the like, and by set_output.
 SCIKIT_LEARN_SETTINGS = ("_metadata_request", "_sklearn_output_config")
-
-
-class _FittedFlag:
-    """aeon's ``is_fitted`` kept in a private slot, because scikit-learn wants ``__init__`` to store parameters only."""
-
-    _fitted_flag = False
-
-    @property
-    def is_fitted(self):
-        """Whether fit has been called."""
-        return self._fitted_flag
-
-    @is_fitted.setter
-    def is_fitted(self, value):
-        """Set the flag, but not in ``__init__``."""
-        if value or "_fitted_flag" in vars(self):
-            self._fitted_flag = value
 
 
 class _ViewNames(StrOptions):
@@ -96,7 +68,7 @@ class _ViewNames(StrOptions):
         return str(StrOptions({"auto", *VIEWS}))
 
 
-class BaseV2S(_FittedFlag, BaseCollectionEstimator):
+class BaseV2S(FittedState, BaseCollectionEstimator):
     """Checks of X and tags, common to the classifier and the transformer."""
 
     _tags = {
@@ -140,57 +112,6 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         self.__dict__.update(settings)
         return self
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one safetensors file, without pickle; see :func:`v2s_sklearn.load`.
-
-        Parameters
-        ----------
-        path : path
-            Of the file, which is written whole or not at all.
-
-        Raises
-        ------
-        NotFittedError
-            If it is not fitted.
-        SavedFileError
-            If it holds something that cannot be written without pickle; the message says what.
-        """
-        if not self.is_fitted:
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit before save.")
-        if not type(self).__module__.startswith(PACKAGE):
-            raise SavedFileError(
-                f"{type(self).__name__} cannot be saved, only the estimators of this package themselves. Use pickle."
-            )
-        write_tree(path, self._tree(), SAVED_KIND, SAVED_VERSION)
-
-    def _tree(self):
-        """Return what a file holds: class, parameters, what was fitted."""
-        parameters = self.get_params(deep=False)
-        attributes = {
-            name: value for name, value in vars(self).items() if name not in parameters and name not in NOT_SAVED
-        }
-        return {
-            "class": type(self).__name__,
-            "package": __version__,
-            "parameters": parameters,
-            "attributes": attributes,
-        }
-
-    def __getstate__(self):
-        """Return what is pickled: not how long fit took, so that the same fit is the same pickle, and the version."""
-        state = {name: value for name, value in super().__getstate__().items() if name != "fit_time_millis_"}
-        return state | {VERSION_KEY: __version__}
-
-    def __setstate__(self, state):
-        """Restore a pickle, the sources and what hears through them on the device, or the CPU where that is missing."""
-        state = dict(state)
-        written = state.pop(VERSION_KEY, "0.1.0 or older")
-        if written != __version__:
-            warnings.warn(OtherVersionWarning(type(self).__name__, written, __version__), stacklevel=2)
-        super().__setstate__(state)
-        if self.is_fitted:
-            self._move_to(device_or_cpu(self.device))
-
     def _load_sources(self, device):
         """Load the frozen acoustic models f_S to a device; return them as a tuple."""
         with naming("acoustic_model"):
@@ -214,26 +135,6 @@ class BaseV2S(_FittedFlag, BaseCollectionEstimator):
         if next(self._module().parameters()).device != device:
             self._move_to(device)
         return self._module(), device
-
-    def _twin(self, state):
-        """Return an estimator of the same class that has ``state`` as its attributes."""
-        twin = object.__new__(type(self))
-        twin.__dict__ = state
-        return twin
-
-    @contextmanager
-    def _fitting(self):
-        """Yield a twin to fit, whose state becomes that of this estimator in one step if all goes well.
-
-        Until then, and after an error or an interrupt, what was fitted before answers, in other threads, too.
-        """
-        twin = self._twin(dict(vars(self)))
-        yield twin
-        self.__dict__ = twin.__dict__
-
-    def _now(self):
-        """Return a twin with the present state, which a fit that ends in the meantime does not touch."""
-        return self._twin(self.__dict__)
 
     def _preprocess_collection(self, X, store_metadata=True):
         """Check X as both libraries want, convert it and fill its gaps; ``store_metadata`` is True in fit only."""
@@ -316,10 +217,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
             order in which they first appear. NaN is a missing value, which is filled; behind a series it means that
             this ends there, if no other values are missing.
         y : array-like of shape (n_cases,)
-            Labels of any type. A pandas series with the ids of such a frame as its index is put in their order, as
-            weights are.
+            Labels of any type. None, NaN and pd.NA are no label, nor is ``missing_label``: scaling, views and
+            standardisation learn from such a series, too, classes from the others alone. A pandas series with the ids
+            of such a frame as its index is put in their order, as weights are.
         sample_weight : array-like of shape (n_cases,), optional
-            Non-negative; a weight of 2 counts like two copies of the case.
+            Non-negative; a weight of 2 counts like two copies of the case, whether it has a label or not.
 
         Returns
         -------
@@ -396,15 +298,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
         """
         return super(BaseV2SClassifier, self._now()).predict_proba(X)
 
-    def _training_set(self, X, y, sample_weight):
-        """Return the cases, each once, their labels as integers, and their weights times those of their classes.
-
-        The weights as `v2s_sklearn.series.moments.normalise_weights` gives them.
-        """
-        labels = np.searchsorted(self.classes_, y)
-        sample_weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        class_weight = normalise_weights(class_weights(self.class_weight, self.classes_, y))
-        return merge_copies(X, labels, normalise_weights(normalise_weights(sample_weight) * class_weight[labels]))
+    def _training_cases(self, X, y, sample_weight):
+        """Return the `v2s_sklearn.series.cases.TrainingCases`, with labels as integers."""
+        numbers = class_numbers(y, self.classes_, self.missing_label)
+        class_weight = class_weights(self.class_weight, self.classes_, self.classes_[numbers[numbers >= 0]])
+        return merge_cases(X, numbers, np.ones(len(y)) if sample_weight is None else sample_weight, class_weight)
 
     def _tree(self):
         """Return what a file holds: the module and the history of the net, too."""
@@ -441,11 +339,11 @@ class BaseV2SClassifier(BaseV2S, BaseClassifier):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Give one label a case."
             )
-        y = check_labels(y)
+        y = check_labels(y, self.missing_label)
         if len(y) != n_cases:
             raise ValueError(f"X has {n_cases} cases, but y has {len(y)} labels. Give one label a case.")
         if update_classes:
-            self.classes_ = np.unique(y)
+            self.classes_ = np.unique(known_labels(y, self.missing_label)[1])
             self.n_classes_ = len(self.classes_)
         return y
 

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from v2s_sklearn.base import BaseV2SClassifier, ClassWeight, RandomState, Source
+from v2s_sklearn.mapping.embeddings import select
 from v2s_sklearn.mapping.mappings import (
     LinearMapping,
     ManyToOneMapping,
@@ -87,6 +88,9 @@ class V2SClassifier(BaseV2SClassifier):
         Torch device; "auto" takes CUDA if there is one.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
+    missing_label : int, float, str or None, default=None
+        What stands in y for a case without label, beside None, NaN and pd.NA, which always do: -1 in the form of
+        scikit-learn's semi-supervised estimators. By default -1 is a class, since data sets have such.
     random_state : int, RandomState instance or None, default=None
         Initial theta, mixtures of the filters of "playback", random mapping, order of the cases, dropout. The same
         value gives the same bits on a CPU.
@@ -172,6 +176,7 @@ class V2SClassifier(BaseV2SClassifier):
         callbacks: Sequence[Any] | None = None,
         device: str | torch.device = "auto",
         class_weight: ClassWeight = None,
+        missing_label: float | str | None = None,
         random_state: RandomState = None,
         n_jobs: int | None = 1,
         verbose: int = 0,
@@ -194,6 +199,7 @@ class V2SClassifier(BaseV2SClassifier):
         self.callbacks = callbacks
         self.device = device
         self.class_weight = class_weight
+        self.missing_label = missing_label
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -258,8 +264,9 @@ class V2SClassifier(BaseV2SClassifier):
         from v2s_sklearn.network.training import check_training, make_net, training_data
 
         self._validate_params()
-        X, labels, sample_weight = self._training_set(X, y, sample_weight)
-        check_training(self, labels)
+        cases = self._training_cases(X, y, sample_weight)
+        labelled = cases.labelled()
+        check_training(self, labelled.labels)
         random_state = check_random_state(self.random_state)
         seed = int(random_state.randint(2**31 - 1))
         device = resolve_device(self.device)
@@ -270,11 +277,11 @@ class V2SClassifier(BaseV2SClassifier):
         if self.mapping != "ridge":
             labels_per_class(n_source, self.n_classes_)
 
-        # Input transformation H(x; theta): the views through which the sources hear a series.
+        # Input transformation H(x; theta): the views through which the sources hear a series, learned without labels.
         self.scaler_, batch, network = reprogram(
             models,
-            X,
-            sample_weight,
+            cases.series,
+            cases.series_weight,
             max_channels=self.max_channels,
             standardize=self.standardize,
             seed=seed,
@@ -289,27 +296,29 @@ class V2SClassifier(BaseV2SClassifier):
         # Mapping h of source labels to target labels.
         mapping: LinearMapping | ManyToOneMapping
         if self.mapping == "ridge":
-            embeddings = embeddings_of(network, batch, device, self.n_jobs)
+            embeddings = select(embeddings_of(network, batch, device, self.n_jobs), cases.rows)
             mapping = LinearMapping(network.blocks(), self.n_classes_)
-            with progress(len(X), "fit", self.verbose):
-                mapping.solve(embeddings, labels, sample_weight, n_jobs=self.n_jobs)
+            with progress(len(cases.rows), "fit", self.verbose):
+                mapping.solve(embeddings, cases.labels, cases.weights, n_jobs=self.n_jobs)
         elif self.mapping == "random":
             mapping = ManyToOneMapping(random_mapping(n_source, self.n_classes_, random_state))
         else:
-            with progress(len(X), "fit", self.verbose):
-                probabilities = compute_source_probabilities(network, batch, device, self.n_jobs)
-            mapping = ManyToOneMapping(frequency_mapping(probabilities, labels, self.n_classes_, sample_weight))
+            with progress(len(labelled.rows), "fit", self.verbose):
+                probabilities = compute_source_probabilities(network, batch[labelled.rows], device, self.n_jobs)
+            assignment = frequency_mapping(probabilities, labelled.labels, self.n_classes_, labelled.weights)
+            mapping = ManyToOneMapping(assignment)
         network.mapping = mapping.to(device)
 
         # Gradient steps on theta (and on a learned mapping): -log P(h(f_S(H(x; theta))) = y), the weights of f_S fixed.
-        net = make_net(self, network, labels, random_state)
+        net = make_net(self, network, labelled.labels, random_state)
         if self.max_epochs > 0:
-            precomputed = network.precompute(batch.series, batch.lengths)
-            net.partial_fit(training_data(batch, sample_weight, precomputed), labels)
+            trained = batch[labelled.rows]
+            precomputed = network.precompute(trained.series, trained.lengths)
+            net.partial_fit(training_data(trained, labelled.weights, precomputed), labelled.labels)
             if isinstance(mapping, LinearMapping):
                 # The gradient over-fits the mapping; the ridge at the trained theta is calibrated again.
-                with progress(len(X), "fit again", self.verbose):
-                    mapping.solve(embeddings, labels, sample_weight, n_jobs=self.n_jobs)
+                with progress(len(cases.rows), "fit again", self.verbose):
+                    mapping.solve(embeddings, cases.labels, cases.weights, n_jobs=self.n_jobs)
         self.net_ = net
 
     @property

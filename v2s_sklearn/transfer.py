@@ -56,6 +56,9 @@ class TransferClassifier(BaseV2SClassifier):
         Torch device; "auto" takes CUDA if there is one.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
+    missing_label : int, float, str or None, default=None
+        What stands in y for a case without label, beside None, NaN and pd.NA, which always do: -1 in the form of
+        scikit-learn's semi-supervised estimators. By default -1 is a class, since data sets have such.
     random_state : int, RandomState instance or None, default=None
         Order of the cases, cases for early stopping. The same value gives the same bits on a CPU.
     n_jobs : int, default=1
@@ -132,6 +135,7 @@ class TransferClassifier(BaseV2SClassifier):
         callbacks: Sequence[Any] | None = None,
         device: str | torch.device = "auto",
         class_weight: ClassWeight = None,
+        missing_label: float | str | None = None,
         random_state: RandomState = None,
         n_jobs: int | None = 1,
         verbose: int = 0,
@@ -149,6 +153,7 @@ class TransferClassifier(BaseV2SClassifier):
         self.callbacks = callbacks
         self.device = device
         self.class_weight = class_weight
+        self.missing_label = missing_label
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -166,15 +171,17 @@ class TransferClassifier(BaseV2SClassifier):
         from v2s_sklearn.network.training import check_training, make_net, training_data
 
         self._validate_params()
-        X, labels, sample_weight = self._training_set(X, y, sample_weight)
-        check_training(self, labels)
+        cases = self._training_cases(X, y, sample_weight)
+        labelled = cases.labelled()
+        check_training(self, labelled.labels)
         device = resolve_device(self.device)
         (model,) = self._load_sources(device)
         max_points = PadView.max_points(model, n_channels=X[0].shape[0])
-        self.scaler_ = SeriesScaler(self.standardize, max_points).fit(X, sample_weight)
+        self.scaler_ = SeriesScaler(self.standardize, max_points).fit(cases.series, cases.series_weight)
         module = FineTunedModel(model, self.n_replicates, self.n_classes_).to(device)
-        net = make_net(self, module, labels, check_random_state(self.random_state))
-        self.net_ = net.partial_fit(training_data(self.scaler_.transform(X), sample_weight), labels)
+        net = make_net(self, module, labelled.labels, check_random_state(self.random_state))
+        batch = self.scaler_.transform(cases.series)[labelled.rows]
+        self.net_ = net.partial_fit(training_data(batch, labelled.weights), labelled.labels)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

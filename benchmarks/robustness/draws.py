@@ -101,6 +101,7 @@ PARAMETERS = {
         [None, "balanced", {0: 2.0, 1: 1.0, 2: 3, "a": 1, "b": 2}, {0: 0.0}, {0: 1e308, 1: 1e-308}],
         [{0: -1.0}, {0: np.nan}, {0: "1"}, {"none": 1}, "heavy", 3, [1, 2], {0: None}, {0: np.inf}, {0: 10**400}],
     ),
+    "missing_label": ([None, -1, "?", 0.5, np.int64(-9)], [[-1], {}, 1j, np.array([-1])]),
     "random_state": (
         [None, 0, 2**32 - 1, np.random.RandomState(0), np.int64(3)],
         [-1, 2**32, 1.5, "0", np.nan, [], "seed", {}],

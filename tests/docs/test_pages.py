@@ -24,7 +24,7 @@ def literals():
 @pytest.mark.parametrize(
     ("page", "least", "foreign"),
     [
-        ("troubleshooting.md", 30, {"features, but", "inconsistent numbers of samples"}),
+        ("troubleshooting.md", 30, {"features, but", "inconsistent numbers of samples", "Input y contains NaN."}),
         ("your_table.md", 9, {"Found input variables with inconsistent numbers of samples"}),
     ],
 )

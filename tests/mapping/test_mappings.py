@@ -85,6 +85,24 @@ def test_a_value_far_outside_of_training_is_bounded(problem):
     torch.testing.assert_close(mapping(outside), mapping(far))
 
 
+def test_cases_without_label_tell_how_the_embeddings_vary(problem):
+    x, weights, labels = problem
+    unlabelled, columns = np.arange(len(x)) % 3 == 0, [np.arange(x.shape[1])]
+    mapping = LinearMapping([("all", columns[0])], 3)
+    mapping.solve(x, np.where(unlabelled, -1, labels), weights)
+    mean = np.average(x, axis=0, weights=weights)
+    np.testing.assert_allclose(mapping.mean, mean)
+    np.testing.assert_allclose(mapping.scale, np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights)))
+    known = ~unlabelled
+    moments = mapping.mean.numpy(), mapping.scale.numpy()
+    stack = solve_stack(x[known], columns, labels[known], weights[known], 3, moments=moments)
+    np.testing.assert_array_equal(mapping.weight.detach(), stack.coef)
+    # Where there is nothing to hold, the same.
+    again = LinearMapping([("all", columns[0])], 3)
+    again.solve(x, np.where(unlabelled, -1, labels), weights, limit_bytes=1)
+    np.testing.assert_array_equal(again.weight.detach(), mapping.weight.detach())
+
+
 def views(x):
     d = x.shape[1]
     return [("both", slice(0, d)), ("first", slice(0, d // 2)), ("second", slice(d // 2, d)), ("third", range(0, d, 3))]

@@ -29,9 +29,9 @@ from v2s_sklearn import (
 )
 from v2s_sklearn.acoustic import registry
 from v2s_sklearn.acoustic.storage import load_weights
-from v2s_sklearn.base import SAVED_KIND as KIND
-from v2s_sklearn.base import SAVED_VERSION as VERSION
 from v2s_sklearn.errors import SavedFileError, WeightsError
+from v2s_sklearn.files.state import SAVED_KIND as KIND
+from v2s_sklearn.files.state import SAVED_VERSION as VERSION
 from v2s_sklearn.files.tensors import read_header
 from v2s_sklearn.files.trees import KEY
 from v2s_sklearn.views import Voice

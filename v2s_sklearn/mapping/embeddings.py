@@ -61,6 +61,11 @@ class ArrayEmbeddings(Embeddings):
         return self.array[index]
 
 
+def as_embeddings(embeddings):
+    """Return `Embeddings` as they are, and an array (N, D) as such."""
+    return embeddings if hasattr(embeddings, "blocks") else ArrayEmbeddings(embeddings)
+
+
 class ComputedEmbeddings(Embeddings):
     """Values that a function computes again each time.
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from v2s_sklearn.errors import InvalidParameterError
-from v2s_sklearn.mapping.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT
-from v2s_sklearn.mapping.stacking import solve_stack
+from v2s_sklearn.mapping.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT, as_embeddings, hold, select
+from v2s_sklearn.mapping.stacking import moments_of, solve_stack, statistics_cases
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
 
 
@@ -186,6 +186,7 @@ class LinearMapping(ArrayModule):
         embeddings : Embeddings or ndarray of shape (N, D)
             See `v2s_sklearn.mapping.stacking.solve_stack`.
         labels : ndarray of shape (N,), int
+            -1 of cases without one: they tell how the embeddings vary, no more.
         sample_weight : ndarray of shape (N,)
             Positive.
         limit_bytes : int
@@ -199,7 +200,14 @@ class LinearMapping(ArrayModule):
         NotEnoughMemoryError
             If it would take more memory than there is.
         """
-        stack = solve_stack(embeddings, self._columns, labels, sample_weight, len(self.bias), limit_bytes, n_jobs)
+        labelled, moments = np.flatnonzero(labels >= 0), None
+        if len(labelled) < len(labels):
+            embeddings = hold(as_embeddings(embeddings), limit_bytes)
+            moments = moments_of(embeddings, sample_weight, statistics_cases(len(labels)))
+            embeddings = select(embeddings, labelled)
+            labels, sample_weight = labels[labelled], sample_weight[labelled]
+        n_classes = len(self.bias)
+        stack = solve_stack(embeddings, self._columns, labels, sample_weight, n_classes, limit_bytes, n_jobs, moments)
         for target, value in (
             (self.mean, stack.mean),
             (self.scale, stack.scale),

@@ -12,8 +12,8 @@ from scipy.special import log_softmax
 from v2s_sklearn.mapping.embeddings import (
     BLOCK_BYTES,
     LIMIT_BYTES,
-    ArrayEmbeddings,
     StandardisedEmbeddings,
+    as_embeddings,
     hold,
     select,
     standardisation,
@@ -60,7 +60,7 @@ class StackedRidge:
     stack_weights: np.ndarray
 
 
-def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMIT_BYTES, n_jobs=None):
+def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMIT_BYTES, n_jobs=None, moments=None):
     """Solve a ridge on each view and weigh their calibrated leave-one-out answers.
 
     The log-softmax of the stack is that of one linear map, since its normalisers cancel.
@@ -81,6 +81,8 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
         See ``embeddings``.
     n_jobs : int, optional
         In scikit-learn's meaning: threads, each of which solves a ridge; fewer where memory does not suffice.
+    moments : pair of ndarrays of shape (D,), optional
+        Mean and scale of the standardisation; by default those of these cases, from `moments_of`.
 
     Returns
     -------
@@ -91,16 +93,13 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     NotEnoughMemoryError
         If it would take more than there is.
     """
-    if not hasattr(embeddings, "blocks"):
-        embeddings = ArrayEmbeddings(embeddings)
+    embeddings = as_embeddings(embeddings)
     n_jobs = ridges_at_once(embeddings.n_cases, embeddings.n_features, groups, n_classes, limit_bytes, n_jobs)
     weights = normalise_weights(weights)
     exact = len(labels) <= EXACT_CASES
     embeddings = hold(embeddings, np.inf if exact else limit_bytes)
-    index = np.arange(len(labels))
-    if not exact and len(labels) > STATISTICS_CASES:
-        index = np.linspace(0, len(labels) - 1, STATISTICS_CASES).round().astype(int)
-    mean, scale = standardisation(select(embeddings, index), weights[index])
+    index = np.arange(len(labels)) if exact else statistics_cases(len(labels))
+    mean, scale = moments_of(embeddings, weights, index) if moments is None else moments
     varying = [number for number, columns in enumerate(groups) if np.isfinite(scale[columns]).any()]
     # Where nothing varies at all, the intercepts are the shares of the classes.
     solved = varying or list(range(len(groups)))
@@ -133,6 +132,18 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
         stack.intercept += share * ridge.sharpness * ridge.intercept
         stack.alpha[number], stack.sharpness[number], stack.stack_weights[number] = ridge.alpha, ridge.sharpness, share
     return stack
+
+
+def statistics_cases(n_cases):
+    """Return which of the cases give statistics, int (n,): at most ``STATISTICS_CASES``, evenly spread."""
+    if n_cases <= STATISTICS_CASES:
+        return np.arange(n_cases)
+    return np.linspace(0, n_cases - 1, STATISTICS_CASES).round().astype(int)
+
+
+def moments_of(embeddings, weights, index):
+    """Return the `standardisation` by some cases, indices (n,), whose weights (N,) are of any size."""
+    return standardisation(select(embeddings, index), normalise_weights(weights)[index])
 
 
 def stack_weights(log_probabilities, labels, weights):

@@ -15,6 +15,7 @@ TRAINING_CONSTRAINTS = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "callbacks": [list, tuple, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
+    "missing_label": [Real, str, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from v2s_sklearn.acoustic.registry import ModelReference
-from v2s_sklearn.base import SAVED_KIND, SAVED_VERSION
 from v2s_sklearn.classifier import V2SClassifier
 from v2s_sklearn.errors import SavedFileError
+from v2s_sklearn.files.state import SAVED_KIND, SAVED_VERSION
 from v2s_sklearn.files.trees import read_tree
 from v2s_sklearn.mapping.mappings import LinearMapping, ManyToOneMapping
 from v2s_sklearn.network.fine_tuned import FineTunedModel

@@ -35,30 +35,60 @@ def untensored(values, name):
     return as_numpy(values, name, TypeError) if isinstance(values, torch.Tensor) else values
 
 
-def check_labels(y):
-    """Return labels as an array (N,).
+def check_labels(y, missing_label=None):
+    """Return labels as an array (N,), see `known_labels`.
 
     Raises
     ------
     ValueError, TypeError
-        If they are no labels of classes, or one is missing.
+        If they are no labels of classes, or all are missing.
     """
     with naming("y"):
         if isinstance(y, pd.DataFrame):
             y = y.to_numpy()
-        y = untensored(y, "y")
-        y = column_or_1d(y, warn=True)
-        missing = pd.isna(y)
-        if missing.any():
-            raise ValueError(
-                f"Input y contains NaN or None, first for case {missing.argmax()}. Give each case a label, or drop it."
-            )
-        if y.dtype.kind in "SO" and any(isinstance(label, bytes) for label in y.tolist()):
+        y = column_or_1d(_with_gaps(untensored(y, "y")), warn=True)
+        known, labels = known_labels(y, missing_label)
+        if not len(labels) and not known.all():
+            also = "" if missing_label is None else f" or missing_label={missing_label!r}"
+            raise ValueError(f"Input y contains no label, only NaN or None{also}. Give labels to some cases.")
+        if labels.dtype.kind in "SO" and any(isinstance(label, bytes) for label in labels.tolist()):
             raise TypeError("Labels in y are bytes. Convert them to str or int.")
-        check_classification_targets(y)
-        if y.dtype == object:
-            np.unique(y)  # a TypeError where labels cannot be sorted
+        check_classification_targets(labels)
+        if labels.dtype == object:
+            np.unique(labels)  # a TypeError where labels cannot be sorted
     return y
+
+
+def _with_gaps(y):
+    """Return labels of which some are missing as objects: NumPy would make floats of integers and text of NaN."""
+    if isinstance(y, list | tuple) or isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype):
+        objects = pd.Series(y, dtype=object)
+        if objects.isna().any():
+            return objects.to_numpy()
+    return y
+
+
+def known_labels(y, missing_label=None):
+    """Return which cases have a label, bool (N,), and the labels of these, (n,).
+
+    Those of the others are None, NaN, NaT, pd.NA, or ``missing_label``, which may be written out: NumPy makes text of
+    numbers beside text.
+    """
+    known = ~pd.isna(y)
+    if missing_label is not None:
+        known[known] = [label not in (missing_label, str(missing_label)) for label in y[known].tolist()]
+    labels = y[known]
+    if y.dtype == object and not known.all():
+        labels = pd.Series(labels).infer_objects().to_numpy()  # numbers beside None are objects
+    return known, labels
+
+
+def class_numbers(y, classes, missing_label=None):
+    """Return which of the sorted classes each label (N,) is, int (N,), and -1 for none; see `known_labels`."""
+    known, labels = known_labels(y, missing_label)
+    numbers = np.full(len(y), -1)
+    numbers[known] = np.searchsorted(classes, labels)
+    return numbers
 
 
 def class_weights(class_weight, classes, y):

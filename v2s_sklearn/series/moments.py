@@ -1,11 +1,9 @@
-"""Arithmetic on series and weights that several rooms share: shorter series, units, deviations, mixtures, copies.
+"""Arithmetic on series and weights that several rooms share: shorter series, units, deviations, mixtures.
 
 Shape legend: N cases, C channels, T time points (of the longest series), M mixtures.
 """
 
 import numpy as np
-
-from v2s_sklearn.errors import InvalidSeriesError
 
 # Shares of the largest weight below this are no different from it, and their roots can be divided by.
 LEAST_SAMPLE_WEIGHT = 1e-200
@@ -50,37 +48,3 @@ def normalise_weights(weights):
     weights = np.asarray(weights, dtype=np.float64)
     shares = weights / (weights.max() or 1.0)
     return np.where(weights > 0, np.maximum(shares, LEAST_SAMPLE_WEIGHT), 0.0)
-
-
-def merge_copies(X, labels, sample_weight):
-    """Merge cases that are the same in series and label, and drop cases without weight.
-
-    So a case of weight 2 is the same as the case given twice, and no copy of a case stays behind when it is left out.
-
-    Parameters
-    ----------
-    X : sequence of N arrays of shape (C, T_i)
-    labels : int array of shape (N,)
-    sample_weight : array of shape (N,)
-        Non-negative.
-
-    Returns
-    -------
-    X : list of arrays
-        In an order that does not depend on the order given.
-    labels, sample_weight : arrays
-    """
-    weights: dict[tuple, float] = {}
-    first: dict[tuple, int] = {}
-    for index, (case, label, weight) in enumerate(zip(X, labels, sample_weight, strict=True)):
-        if weight > 0:
-            key = (int(label), case.shape, np.ascontiguousarray(case).tobytes())
-            weights[key] = weights.get(key, 0.0) + weight
-            first.setdefault(key, index)
-    keys = sorted(weights)
-    if not keys:
-        raise InvalidSeriesError(
-            "All cases have sample_weight 0, or a class_weight of 0. Give at least one case a positive weight."
-        )
-    chosen = [first[key] for key in keys]
-    return [X[i] for i in chosen], labels[chosen], np.array([weights[key] for key in keys])

@@ -23,6 +23,8 @@ from benchmarks.run.tables import read_table
 CLASSIFIERS = ["V2S", "MultiRocketHydra", "MiniRocket", "QUANT", "Hydra", "1NN-DTW", "V2S-fast"]
 # The multivariate set whose 15 test cases decide the mean.
 HARD = "StandWalkJump"
+# Time points of a series of which few are left where some are missing.
+SHORT = 24
 RESAMPLED = ["MiniRocket", "MultiRocketHydra"]
 CALIBRATED = ["V2S", "MiniRocket", "MiniRocket-calibrated", "QUANT"]
 # Measures of calibration as they are shown, and the columns of the tables.
@@ -216,6 +218,43 @@ def multivariate_report(runs, classifiers):
             f"Accuracy (%), mean of {number} resamples, the default split among them:",
             to_markdown(accuracy_table(results, classifiers), digits=2),
             to_markdown(pd.DataFrame(means).T, digits=2) + "\n",
+        ]
+    )
+
+
+def missing_report(table, classifiers):
+    """Return what missing values cost, from the table of `benchmarks.robustness.gaps`, in Markdown.
+
+    Parameters
+    ----------
+    table : DataFrame
+    classifiers : list of str
+        Ours, and rivals behind an imputer. A rival that is filled as we fill, "<rival>, straight lines", is shown, too.
+    """
+    ours, *rivals = classifiers
+    accuracy = 100 * table.pivot(index="dataset", columns=["missing", "classifier"], values="accuracy")
+    short = table.groupby("dataset")["n_points"].first() <= SHORT
+    means, costs = {}, {}
+    for missing in ["none", *sorted(set(table["missing"]) - {"none"})]:
+        found = accuracy[missing]
+        means[missing] = {**found[classifiers].mean(), **found.drop(columns=classifiers).mean()}
+        lost = accuracy["none"][classifiers] - found[classifiers]
+        lead = (found[ours] - found[rivals].mean(axis=1)).round(10)
+        costs[missing] = {
+            f"{ours} lost": lost[ours].mean(),
+            f"{ours} lost, up to {SHORT} points": lost.loc[short, ours].mean(),
+            "rivals lost": lost[rivals].to_numpy().mean(),
+            f"{ours} over the rivals' mean": lead.mean(),
+            "sets ahead, behind": f"{(lead > 0).sum()}, {(lead < 0).sum()}",
+        }
+    means = pd.DataFrame(means).T.rename_axis("missing").astype(object)
+    return "\n\n".join(
+        [
+            f"Mean accuracy (%) over {len(accuracy)} training splits in five folds:",
+            means.where(means.notna(), None).to_markdown(floatfmt=".2f", missingval=""),
+            f"Points lost to the same classifier with nothing missing, also on the {short.sum()} sets of up to {SHORT} "
+            "time points, and the lead over the mean of the rivals:",
+            pd.DataFrame(costs).T.rename_axis("missing").to_markdown(floatfmt=".2f") + "\n",
         ]
     )
 

@@ -46,6 +46,7 @@ def make_texts(results=RESULTS):
         ("benchmark.md", "calibration"): accuracy.calibration_report(calibrated, accuracy.CALIBRATED),
         ("benchmark.md", "few"): accuracy.few_labels_report(few, RIVALS),
         ("benchmark.md", "multivariate"): accuracy.multivariate_report(multivariate, RIVALS),
+        ("guide/series.md", "missing values"): accuracy.missing_report(read_table(results, "missing_values"), RIVALS),
         ("acoustic_models.md", "sources"): sources_table(read_table(results, "sources"), ranking),
         ("speech.md", "controls"): controls_table(read_table(results, "controls")),
         ("alignment.md", "ranking"): ranking_table(ranking),

@@ -4,6 +4,8 @@ Each ``draw_...`` takes numpy's generator; with ``bad`` it also draws what has t
 """
 
 import datetime
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -381,3 +383,143 @@ def draw_estimator(rng, bad):
         if bad and rng.random() < 0.03:
             parameters[name] = draw(rng, wrong)
     return kind(**parameters)
+
+
+def _flat(rng, channel):
+    channel[:] = channel[0]
+
+
+def _nearly_flat(rng, channel):
+    channel[:] = channel[0] * (1 + 1e-6 * rng.normal(size=len(channel)))
+
+
+def _gaps(rng, channel):
+    channel[rng.random(len(channel)) < 0.3] = np.nan
+
+
+def _block(rng, channel):
+    first = rng.integers(len(channel))
+    channel[first : first + rng.integers(len(channel))] = np.nan
+
+
+def _unknown(rng, channel):
+    channel[:] = np.nan
+
+
+def draw_signals(rng, n_cases, n_channels, n_points=None, gaps=True):
+    """Return float64 series (C, T_i): random walks, some of whose channels stand still, nearly so, or have gaps.
+
+    Parameters
+    ----------
+    rng : Generator
+    n_cases, n_channels : int
+    n_points : int, optional
+        Of each series; by default drawn, at random several.
+    gaps : bool, default=True
+        Whether values may be missing (NaN).
+    """
+    unequal = n_points is None and rng.random() < 0.3
+    longest = n_points or int(rng.integers(2, 16))
+    defects = [_flat, _nearly_flat, *([_gaps, _block, _unknown] if gaps else [])]
+    share, dead = draw(rng, [0.0, 0.0, 0.1, 0.5, 1.0]), int(rng.integers(n_channels)) if rng.random() < 0.2 else None
+    level, size, defect_of_all = draw(rng, [0.0, 0.0, -3.0, 1e3, 1e6]), 10.0 ** rng.integers(-2, 3), draw(rng, defects)
+    cases = []
+    for _ in range(n_cases):
+        length = int(rng.integers(1, longest + 1)) if unequal else longest
+        case = level + size * rng.normal(size=(n_channels, length)).cumsum(axis=1)
+        for number, channel in enumerate(case):
+            if number == dead:
+                defect_of_all(rng, channel)
+            elif rng.random() < share:
+                draw(rng, defects)(rng, channel)
+        cases.append(case)
+    return cases
+
+
+def _days(n_points):
+    return [datetime.date(2020, 2, 20) + datetime.timedelta(days=day) for day in range(n_points)]
+
+
+# Times of types whose objects, or text, stand in an index.
+TIMES = [
+    lambda n_points: list(range(n_points)),
+    lambda n_points: [f"{number}" for number in range(8, 8 + n_points)],
+    lambda n_points: [f"t{number}" for number in range(8, 8 + n_points)],
+    _days,
+    lambda n_points: [day.isoformat() for day in _days(n_points)],
+    lambda n_points: [f"{day}T23:59:0{number % 3}Z" for number, day in enumerate(_days(n_points))],
+    lambda n_points: [datetime.datetime.combine(day, datetime.time(1)) for day in _days(n_points)],
+    lambda n_points: [datetime.time(number % 24, number // 24) for number in range(n_points)][:24],
+    lambda n_points: [f"{8 + number // 60}:{number % 60:02}" for number in range(0, 20 * n_points, 20)],
+    lambda n_points: pd.Index(pd.date_range("2020-02-20", periods=n_points), dtype=object),
+    lambda n_points: pd.Index(pd.date_range("2020-02-20", periods=n_points, tz="Asia/Tokyo"), dtype=object),
+    lambda n_points: pd.Index(pd.timedelta_range("-3h", periods=n_points, freq="1h"), dtype=object),
+    lambda n_points: pd.period_range("2020-02", periods=n_points, freq="M"),
+]
+
+
+def timed_frame(rng, cases):
+    """Return series as a frame with an index of two levels, its rows in disorder, and the order of the cases in it."""
+    ids = rng.permutation(100)[: len(cases)]
+    ids = [f"id{one}" for one in ids] if rng.random() < 0.5 else ids.tolist()
+    times = draw(rng, TIMES)(max(case.shape[1] for case in cases))
+    columns = [f"channel {number}" for number in range(len(cases[0]))]
+    parts = [pd.DataFrame(case.T, index=times[: case.shape[1]], columns=columns) for case in cases]
+    frame = pd.concat(parts, keys=ids)
+    if rng.random() < 0.3:
+        frame = frame.astype(object).where(frame.notna(), None)
+    frame = frame.iloc[rng.permutation(len(frame))]
+    order = [ids.index(one) for one in frame.index.get_level_values(0).unique()]
+    return frame, order, ids
+
+
+def _with_time_index(rng, case):
+    """Return a series as a frame with a row a time point, in disorder."""
+    frame = pd.DataFrame(case.T, index=pd.Index(_days(case.shape[1]), dtype=object))
+    return frame.iloc[rng.permutation(len(frame))]
+
+
+def as_same(rng, cases, table):
+    """Return the series in a container in whose answers nothing may differ; ``table``: at random with a row a case."""
+    objects = np.empty(len(cases), dtype=object)
+    objects[:] = cases
+    makers = [
+        lambda: tuple(cases),
+        lambda: objects,
+        lambda: [np.where(np.isnan(case), None, case).tolist() for case in cases],
+        lambda: [np.ma.masked_invalid(case) for case in cases],
+        lambda: [pd.DataFrame(case) for case in cases],
+        lambda: [pd.DataFrame(case).convert_dtypes() for case in cases],
+        lambda: [_with_time_index(rng, case) for case in cases],
+        lambda: [torch.tensor(case) for case in cases],
+    ]
+    if len({case.shape for case in cases}) == 1:
+        stacked = np.stack(cases)
+        makers += [lambda: stacked, lambda: np.asfortranarray(stacked), lambda: torch.tensor(stacked)]
+        if len(cases[0]) == 1 and table:
+            makers += [
+                lambda: stacked[:, 0],
+                lambda: pd.DataFrame(stacked[:, 0]).convert_dtypes(),
+                lambda: pd.DataFrame(stacked[:, 0], columns=[f"t{i}" for i in range(stacked.shape[2])]),
+                lambda: np.ma.masked_invalid(stacked[:, 0]),
+            ]
+    return draw(rng, makers)()
+
+
+def draw_path(rng, folder, bad):
+    """Return a path in a new folder that is awkward, but a file can be written to; with ``bad`` one that cannot be."""
+    (folder / "old").write_bytes(b"old content")
+    (folder / "sub").mkdir()
+    for name, target in (("to file", "old"), ("to folder", "sub"), ("to nothing", "new"), ("loop", "loop")):
+        (folder / name).symlink_to(target)
+    good = ["x", "with 'many'  spaces .bin", "ünï-日本-🎵", "x" * 255, "ä" * 127, ".hidden", "-", "a\nb", "old"]
+    good += ["to file", "to folder/x", "to nothing", "sub/../x"]
+    wrong = ["", "sub", "to folder", "missing/x", "old/x", "x" * 256, "loop", "a\0b", "pipe"]
+    if bad:
+        os.mkfifo(folder / "pipe")
+        if os.geteuid() != 0:  # who may write everything
+            (folder / "old").chmod(0o400)
+            (folder / "sub").chmod(0o500)
+            wrong += ["old", "sub/x"]
+    name = draw(rng, wrong if bad else good)
+    return draw(rng, [str, Path])(folder / name)

@@ -1,11 +1,16 @@
 """Random calls of the estimators: each has to end in a valid result, or in an error that names the argument.
 
     python -m benchmarks.robustness.fuzz --calls 20000 --seed 0
+    python -m benchmarks.robustness.fuzz --sequences 5000 --seed 0
 
 Each call is drawn from its own seed: series of random shapes, types, containers and sizes up to 1e308, labels, weights,
 parameters, modes and sources, most of them good and some bad, see `benchmarks.robustness.draws`; some fitted
 estimators also go through a pickle, a saved file or an ONNX graph. Prints what each failed call was; ends non-zero if
 one failed. ``--first 1234 --calls 1`` draws one of them again.
+
+With ``--sequences`` several calls are made on one estimator: fits, also with other data, in other containers and with
+bad data, parameters, answers, clones, pickles, files at awkward paths, graphs, and its state is compared after each
+with what it has to be, see `benchmarks.robustness.sequences`.
 """
 
 import argparse
@@ -19,6 +24,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -32,6 +38,7 @@ from benchmarks.robustness.draws import (
     draw_weights,
     register_sources,
 )
+from benchmarks.robustness.sequences import answer, check_result, random_sequence
 from v2s_sklearn import V2SFeatures, load, to_onnx
 from v2s_sklearn.errors import ExportError, SavedFileError
 from v2s_sklearn.network import reprogrammed as network
@@ -40,24 +47,6 @@ from v2s_sklearn.network import reprogrammed as network
 N_REPORT = 100
 # Cases computed at a time, as few as calls have, so that no chunk is filled up with copies.
 CHUNK = {"CHUNK_WAVEFORMS": 8, "LEAST_CHUNK_CASES": 2}
-
-
-def answer(estimator, X):
-    """Return the features or probabilities of X."""
-    return estimator.transform(X) if isinstance(estimator, V2SFeatures) else estimator.predict_proba(X)
-
-
-def check_result(estimator, X):
-    """Return what a fitted estimator answers for X; raise an AssertionError if it is no valid result."""
-    answers = answer(estimator, X)
-    if isinstance(estimator, V2SFeatures):
-        assert answers.ndim == 2 and np.isfinite(answers).all(), "features that are not finite"
-        return answers
-    probabilities = answers
-    assert probabilities.shape[1] == len(estimator.classes_), "probabilities of another shape"
-    assert np.isfinite(probabilities).all() and (probabilities >= 0).all(), "probabilities that are not finite"
-    assert np.allclose(probabilities.sum(axis=1), 1), "probabilities that do not sum to one"
-    return probabilities
 
 
 def check_copies(rng, estimator, X, expected):
@@ -121,37 +110,50 @@ def random_call(seed):
     return "valid"
 
 
-def describe(outcomes):
+def describe(outcomes, kind):
     """Return counts of outcomes in words."""
-    return f"{outcomes.total()} calls: " + ", ".join(f"{count} {name}" for name, count in outcomes.items())
+    return f"{outcomes.total()} {kind}s: " + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
+
+
+@contextlib.contextmanager
+def quietly():
+    """Print and warn of nothing, with small chunks."""
+    with patch.multiple(network, **CHUNK), contextlib.ExitStack() as quiet:
+        quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        yield
 
 
 def main(arguments=None):
     """Make the calls; return how many failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=20000)
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--calls", type=int, default=20000)
+    kinds.add_argument("--sequences", type=int, default=0, help="make sequences of calls instead")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first call")
+    parser.add_argument("--first", type=int, default=0, help="number of the first call or sequence")
     options = parser.parse_args(arguments)
     register_sources()
     warnings.simplefilter("ignore")
-    outcomes = Counter()
+    outcomes, steps = Counter(), Counter()
+    kind, make = ("sequence", partial(random_sequence, counts=steps)) if options.sequences else ("call", random_call)
     try:
-        for number in range(options.first, options.first + options.calls):
+        for number in range(options.first, options.first + (options.sequences or options.calls)):
             try:
-                with patch.multiple(network, **CHUNK), contextlib.ExitStack() as quiet:
-                    quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                    quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
-                    outcomes[random_call((options.seed, number))] += 1
+                with quietly():
+                    outcomes[make((options.seed, number))] += 1
             except Exception as error:
                 outcomes["failed"] += 1
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 what = f"{type(error).__name__}: {str(error)[:300]}"
-                print(f"call {number}: {what} ({where.filename}:{where.lineno})", flush=True)
+                notes = "".join(f" [{note}]" for note in getattr(error, "__notes__", []))
+                print(f"{kind} {number}: {what}{notes} ({where.filename}:{where.lineno})", flush=True)
             if outcomes.total() % N_REPORT == 0:
-                print(describe(outcomes), flush=True)
+                print(describe(outcomes, kind), flush=True)
     finally:
-        print(describe(outcomes))
+        print(describe(outcomes, kind))
+        if steps:
+            print(describe(steps, "step"))
     return outcomes["failed"]
 
 

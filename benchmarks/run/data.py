@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from aeon.benchmarking.resampling import stratified_resample_data
-from aeon.datasets import load_classification
+from aeon.datasets import load_classification, load_from_ts_file
 
 
 def load_split(dataset, resample, data_dir):
@@ -15,6 +15,11 @@ def load_split(dataset, resample, data_dir):
         return X_train, y_train, X_test, y_test
     X_train, y_train, X_test, y_test = stratified_resample_data(X_train, y_train, X_test, y_test, random_state=resample)
     return X_train, y_train, X_test, y_test
+
+
+def load_training_split(dataset, data_dir):
+    """Return X and y of the training split; the test split need not be there."""
+    return load_from_ts_file(str(Path(data_dir) / dataset / f"{dataset}_TRAIN.ts"))
 
 
 def draw_per_class(X, y, n_cases, seed):

@@ -5,13 +5,13 @@ import resource
 import time
 
 import numpy as np
-from aeon.datasets import load_classification
+from aeon.transformations.collection import SimpleImputer
 from aeon.transformations.collection.unequal_length import Padder
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.run.backends import set_threads
-from benchmarks.run.data import draw_per_class, load_split
+from benchmarks.run.data import draw_per_class, load_split, load_training_split
 from benchmarks.run.results import Result
 from benchmarks.run.rivals import CLASSIFIERS
 
@@ -33,12 +33,18 @@ def fit_and_predict(name, seed, X_train, y_train, X_test):
     if isinstance(X_train, list) and not classifier.get_tag("capability:unequal_length"):
         longest = max(case.shape[1] for case in itertools.chain(X_train, X_test))
         classifier = make_pipeline(Padder(padded_length=longest), classifier)
+    elif (_has_gaps(X_train) or _has_gaps(X_test)) and not classifier.get_tag("capability:missing_values"):
+        classifier = make_pipeline(SimpleImputer(), classifier)
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     started = clock()
     classifier.fit(X_train, y_train)
     fitted = clock()
     probabilities = classifier.predict_proba(X_test)
     return probabilities, repr(classifier), fitted - started, clock() - fitted
+
+
+def _has_gaps(X):
+    return any(np.isnan(case).any() for case in X)
 
 
 def test_run(name, dataset, resample, seed, data_dir, per_class=0):
@@ -62,8 +68,12 @@ def test_run(name, dataset, resample, seed, data_dir, per_class=0):
 
 
 def cross_validation_run(name, dataset, n_folds, seed, data_dir):
-    """Return the `Result` of predictions of the training split by stratified cross-validation; times are sums."""
-    X, y = load_classification(dataset, split="train", extract_path=data_dir)
+    """Return the `Result` of predictions of the training split by stratified cross-validation."""
+    return cross_validate(name, dataset, *load_training_split(dataset, data_dir), n_folds, seed)
+
+
+def cross_validate(name, dataset, X, y, n_folds, seed):
+    """Return the `Result` of predictions of series by stratified cross-validation; times are sums."""
     classes, labels = np.unique(y, return_inverse=True)
     probabilities, parameters, times = np.zeros((len(y), len(classes))), "", np.zeros(2)
     folds = StratifiedKFold(min(n_folds, np.bincount(labels).min()), shuffle=True, random_state=0)

@@ -15,6 +15,7 @@ from v2s_sklearn.files.writing import write_atomically
 # What tells a row of a table from all others, for the tables that have no `Run` a row.
 KEYS = {
     "controls": ("source", "weights", "dataset"),
+    "missing_values": ("dataset", "missing", "classifier"),
     "ranking": ("dataset", "source"),
     "reproduction_selection": ("dataset", "n_replicates", "dropout"),
     "reproduction_traces": ("dataset", "epoch"),

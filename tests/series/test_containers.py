@@ -222,3 +222,17 @@ def test_powers_of_two_change_no_digit(value, share):
     assert np.isin(np.frexp(unit)[0], 0.5).all()
     assert value == 0 or 1 <= abs(value / unit[0]) < 2
     assert (value / unit[0]) * unit[0] == value
+
+
+@pytest.mark.parametrize("lengths", [[15] * 8, [15, 9] * 4], ids=["array", "list"])
+def test_the_order_in_memory_changes_no_bit(lengths):
+    """Far from zero, where the rounding of a sum shows in what is scaled by it."""
+    rng = np.random.default_rng(0)
+    cases = [1e6 + 0.01 * rng.normal(size=(3, length)).cumsum(axis=1) for length in lengths]
+    expected = V2SClassifier("tiny", random_state=0).fit(cases, [0, 1] * 4).predict_proba(cases)
+    others = [[np.asfortranarray(case) for case in cases], [np.repeat(case, 2, axis=1)[:, ::2] for case in cases]]
+    if len(set(lengths)) == 1:
+        others += [np.asfortranarray(cases), np.stack([case.T for case in cases]).transpose(0, 2, 1)]
+    for X in others:
+        found = V2SClassifier("tiny", random_state=0).fit(X, [0, 1] * 4).predict_proba(X)
+        np.testing.assert_array_equal(found, expected)

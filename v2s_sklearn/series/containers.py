@@ -32,7 +32,7 @@ def is_list(X):
 
 
 def as_float64(values, name):
-    """Return numbers of any container and type as float64.
+    """Return numbers of any container and type as float64, in one order in memory, in which sums are rounded alike.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def as_float64(values, name):
             f"{name} must hold numbers, got dtype {values.dtype}. Convert it to numbers before."
         )
     try:
-        return values.astype(np.float64, copy=False)
+        return values.astype(np.float64, order="C", copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidSeriesTypeError(f"{name} must hold numbers that fit into float64: {error}") from error
 

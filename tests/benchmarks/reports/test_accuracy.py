@@ -112,3 +112,22 @@ def test_p_values_of_a_table_are_never_zero():
     lines = accuracy.to_markdown(table).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
     assert cells == [["B", "3", "< 0.001", "< 0.001"], ["C", "4", "0.5", "1"]]
+
+
+def test_what_missing_values_cost():
+    rows = []
+    for missing, scores in {"none": (0.9, 0.8, 0.7), "random 10 %": (0.88, 0.7, 0.5)}.items():
+        for dataset, more in (("short", 0.02), ("long", 0.0)):
+            for name, score in zip(("V2S", "A", "B"), scores, strict=True):
+                less = more if (name, missing) == ("V2S", "random 10 %") else 0
+                key = {"dataset": dataset, "missing": missing, "classifier": name}
+                rows.append(key | {"n_points": 24 if more else 99, "accuracy": score - less})
+            if missing != "none":
+                rows.append(key | {"classifier": "A, straight lines", "n_points": 50, "accuracy": 0.95 - more})
+    text = accuracy.missing_report(pd.DataFrame(rows), ["V2S", "A", "B"])
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert cells[1:3] == [["none", "90.00", "80.00", "70.00", ""], ["random 10 %", "87.00", "70.00", "50.00", "94.00"]]
+    assert cells[4:] == [
+        ["none", "0.00", "0.00", "0.00", "15.00", "2, 0"],
+        ["random 10 %", "3.00", "4.00", "15.00", "27.00", "2, 0"],
+    ]

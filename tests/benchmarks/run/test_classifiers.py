@@ -1,5 +1,6 @@
 """The benchmark runner on data sets that aeon ships."""
 
+import shutil
 from pathlib import Path
 
 import aeon.datasets
@@ -55,7 +56,7 @@ def test_a_run_that_stands_in_the_table_is_made_again_only_if_asked_for(tmp_path
     assert planned("--per-class", "5")[0].is_relative_to(tmp_path / "runs" / "few_labels" / "5")
 
 
-def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_test_split(monkeypatch):
+def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_test_split(tmp_path, monkeypatch):
     seen = []
 
     class Spy:
@@ -80,18 +81,27 @@ def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_te
     assert result.split == "TEST"
 
     seen.clear()
-    loaded, load = [], one.load_classification
-    monkeypatch.setattr(
-        one,
-        "load_classification",
-        lambda name, split, **kw: loaded.append(split) or load(name, split=split, **kw),
-    )
-    result = one.cross_validation_run("spy", "ItalyPowerDemand", 3, 0, DATA)
-    assert loaded == ["train"]
+    # The test split need not be there.
+    (tmp_path / "ItalyPowerDemand").mkdir()
+    shutil.copy(DATA / "ItalyPowerDemand" / "ItalyPowerDemand_TRAIN.ts", tmp_path / "ItalyPowerDemand")
+    result = one.cross_validation_run("spy", "ItalyPowerDemand", 3, 0, tmp_path)
     assert result.split == "TRAIN"
     for (X, y), X_left_out in zip(seen[::2], seen[1::2], strict=True):
         assert len(X) + len(X_left_out) == len(X_train) and len(X) == len(y)
         assert not (X[:, None] == X_left_out[None]).all((2, 3)).any()
+
+
+def test_who_takes_no_missing_values_has_an_imputer_before():
+    X, y = load_italy_power_demand(split="train")
+    gaps = np.where(np.arange(X.shape[2]) % 5 == 3, np.nan, X)
+    for name, X_train, X_test, imputed in (
+        ("MiniRocket", gaps, X, True),
+        ("MiniRocket", X, gaps, True),
+        ("MiniRocket", X, X, False),
+        ("V2S-fast", gaps, gaps, False),
+    ):
+        probabilities, parameters, *_ = one.fit_and_predict(name, 0, X_train[::2], y[::2], X_test[:4])
+        assert np.isfinite(probabilities).all() and ("SimpleImputer" in parameters) == imputed
 
 
 def test_few_cases_of_each_class(tmp_path, monkeypatch):

@@ -225,3 +225,9 @@ def test_the_recipe_for_irregular_times_gives_gaps_that_are_filled():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(convert(regular), np.tile(np.arange(6.0), (2, 1, 1)))
+
+
+def test_a_frame_may_lack_labels():
+    cases = [np.random.default_rng(0).normal(size=(1, 20)) for _ in range(4)]
+    _, labels = from_long_frame(long_frame(cases), ["a", None, "b", "a"])
+    assert V2SClassifier("tiny").fit(np.stack(cases), labels).classes_.tolist() == ["a", "b"]

@@ -147,7 +147,7 @@ class Sequence:
         found = fit(self.estimator, X, labels, weights)
         assert found == refused, f"{type(X).__name__}: {found}, plain arrays: {refused}"
         if refused:
-            return "fit, refused"
+            return "refused fit"
         n_points = cases[0].shape[1] if rng.random() < 0.7 else None
         series = draw_signals(rng, 4, n_channels, n_points)
         self.fitted, self.series, self.answers = new, series, check_result(new, series)
@@ -254,7 +254,7 @@ class Sequence:
     def save_bad(self):
         """Save to what is no place for a file."""
         if self.fitted is None:
-            return "save_bad, unfitted"
+            return "refused before fit"
         with tempfile.TemporaryDirectory() as folder:
             path = draw_path(self.rng, Path(folder), bad=True)
             before = listing(folder)
@@ -295,7 +295,7 @@ class Sequence:
                 # Counts of frames and moments jump where rounding decides, see to_onnx.
                 jumps = "differs from it" in str(error) and not self.is_exact()
                 assert jumps or (unequal and "unequal length" in str(error)), error
-                return "export, refused"
+                return "refused export"
             assert not unequal, "a graph of unequal lengths"
             session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
             X[0, -1, -1] = draw(self.rng, [np.nan, np.inf])
@@ -321,7 +321,7 @@ class Sequence:
         try:
             call()
         except NotFittedError:
-            return "refused, unfitted"
+            return "refused before fit"
         raise AssertionError("an answer before fit")
 
     def check(self):

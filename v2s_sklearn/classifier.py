@@ -38,7 +38,7 @@ class V2SClassifier(BaseV2SClassifier):
 
     Parameters
     ----------
-    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "v2st", "wav2vec", "v2sc")
+    acoustic_model : str, path, AcousticModel, or list of them, default=("v2sa", "wav2vec", "v2sc", "v2sc-varied")
         The frozen source: a name from :func:`list_acoustic_models`, or what else :func:`load_acoustic_model` takes.
         Several are combined: a learned mapping reads the embeddings of all, a many-to-one mapping their source classes.
     reprogramming : {"auto", "contour", "playback", "modulation", "pad"}, default="auto"
@@ -58,7 +58,7 @@ class V2SClassifier(BaseV2SClassifier):
     max_channels : int, default=16
         Channels that are used as they are. A series with more channels is replaced by this many random mixtures of its
         channels, which bounds the cost: the default makes at most 4 waveforms of each channel for wav2vec's filters, 2
-        of all channels for v2sc, and one of all channels for v2sa and v2st.
+        of all channels for v2sc and v2sc-varied, and one of all channels for v2sa.
     dropout : float, default=0.0
         Share of the additive part of theta set to zero in a training step, in [0, 1). Not for "playback".
     standardize : bool, default=True

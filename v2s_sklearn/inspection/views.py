@@ -51,7 +51,7 @@ class ViewsDisplay:
     >>> X, y = load_gunpoint(split="train")
     >>> clf = V2SClassifier(random_state=0).fit(X, y)
     >>> [view["title"] for view in ViewsDisplay.from_estimator(clf, X[0]).heard]
-    ['v2sa: modulation', 'v2st: modulation', 'wav2vec: playback', 'v2sc: contour']
+    ['v2sa: modulation', 'wav2vec: playback', 'v2sc: contour', 'v2sc-varied: contour']
     """
 
     def __init__(self, heard: Any, said: Any, unit: str, title: str = "") -> None:

@@ -12,7 +12,7 @@ from v2s_sklearn.views.playback import PlaybackView
 from v2s_sklearn.views.view import View
 
 # What is heard by default. Chosen on training splits, see benchmarks/NOTES.md.
-DEFAULT_SOURCES = ("v2sa", "v2st", "wav2vec", "v2sc")
+DEFAULT_SOURCES = ("v2sa", "wav2vec", "v2sc", "v2sc-varied")
 # With reprogramming="auto" a source is heard through the first that can; those that `register_view` adds come last.
 VIEWS: dict[str, type[View]] = {
     "contour": ContourView,

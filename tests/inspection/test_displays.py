@@ -247,9 +247,9 @@ def test_shares_of_views_and_layers(default, multivariate):
         assert {
             "v2sa: conv",
             "v2sa: lstm1",
-            "v2st: stem",
             "wav2vec: octave 0",
             "v2sc: stage 4",
+            "v2sc-varied: stage 1",
         } <= display.layer_shares.keys()
 
 

@@ -50,7 +50,8 @@ def assert_faithful(clf, X, y, values, share=0.2):
     marked = np.argsort(np.argsort(-values, axis=1), axis=1) < n_gone
     points = [np.stack([rng.permutation(n_points) < n_gone for _ in X]) for _ in range(4)]
     windows = [(np.arange(n_points) - rng.integers(0, n_points, (len(X), 1))) % n_points < n_gone for _ in range(4)]
-    assert fall(clf, X, y, marked, "line") > np.mean([fall(clf, X, y, gone, "line") for gone in points]) + 0.02
+    # A line through the neighbours leaves much of a smooth series, so this fall is small.
+    assert fall(clf, X, y, marked, "line") > 3 * np.mean([fall(clf, X, y, gone, "line") for gone in points]) + 0.003
     assert fall(clf, X, y, marked, "mean") > np.mean([fall(clf, X, y, gone, "mean") for gone in windows]) + 0.05
 
 

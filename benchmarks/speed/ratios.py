@@ -1,11 +1,13 @@
 """Speed, as ratios measured in one run: paper mode, growth of the default, use of the hardware.
 
-python -m benchmarks.speed.ratios [--parts paper growth wide hardware] [--quick] [--plot FILE.svg]
+python -m benchmarks.speed.ratios [--parts minirocket paper growth wide hardware] [--quick] [--plot FILE.svg]
 
-paper: a training epoch and predict of `V2SClassifier.icml2021` against plain PyTorch, turn by turn, after a check that
-both give the same losses and theta. growth: default fit + predict against MiniRocket and MultiRocket-Hydra over cases,
-length and channels. wide: fit of recordings of many channels against MiniRocket. hardware: the forward of each source
-against the rate of matrix products. Times are processor times of one thread. Ends non-zero where a goal is missed.
+minirocket: the presets beside MiniRocket, and two threads beside one. paper: a training epoch and predict of
+`V2SClassifier.icml2021` against plain PyTorch, turn by turn, after a check that both give the same losses and theta.
+growth: default fit + predict against MiniRocket and MultiRocket-Hydra over cases, length and channels. wide: fit of
+recordings of many channels against MiniRocket. hardware: the forward of each source against the rate of matrix
+products. Times are processor times of one thread, but those of two threads on the clock. Ends non-zero where a goal is
+missed.
 """
 
 import argparse
@@ -33,11 +35,14 @@ from benchmarks.speed.growth import (
     measure_wide,
     plot_growth,
 )
+from benchmarks.speed.minirocket import PRICES, QUICK_PRICES, beside_minirocket, gain_of_two_threads
 from benchmarks.speed.plain_v2s import PlainTrainer, PlainV2S
 from v2s_sklearn import V2SClassifier, load_acoustic_model
 
 EPOCH_GOALS = {"v2sa": 0.45, "v2st": 0.5}
 PREDICT_GOAL, WIDE_GOAL, FRACTION_GOAL, TOLERANCE = 0.5, 15.0, 0.5, 1e-8
+PRICE_GOALS = {"default": {"small": 3.0, "large": 1.0, "predict": 1.7}, "fast": {"small": 1.0, "large": 1.0}}
+THREADS_GOAL = 1.8
 N_POINTS = {"short": (24,), "medium": (150, 500), "long": (1500, 2700)}
 QUICK_POINTS = {"short": (24,), "long": (1500,)}
 CONVOLUTIONAL_SOURCES = ("v2st", "v2sr", "v2sv")
@@ -149,6 +154,26 @@ def report_paper(options):
                 yield Goal(f"{source} predict, {n_points} points", predict, PREDICT_GOAL)
 
 
+def report_minirocket(options):
+    """Print the times of the presets beside MiniRocket's, and what two threads bring; yield the goals."""
+    sizes, n_repeats = (QUICK_PRICES, 1) if options.quick else (PRICES, 3)
+    names = {
+        "small": "fit + predict / MiniRocket, {} x {}",
+        "large": "fit / MiniRocket, {} x {}",
+        "predict": "predict, ms a case, {} x {}",
+    }
+    for preset, found in beside_minirocket(sizes, n_repeats).items():
+        for size, value in found.items():
+            name = f"{preset}: {names[size].format(*sizes[size])}"
+            print(f"{name}: {value:.2f}")
+            if size in PRICE_GOALS[preset]:
+                yield Goal(name, value, PRICE_GOALS[preset][size])
+    gain = gain_of_two_threads(sizes["threads"], n_repeats)
+    name = "two threads, fit + predict of {} x {}".format(*sizes["threads"])
+    print(f"{name}: {gain:.2f} times as fast")
+    yield Goal(name, gain, THREADS_GOAL, True)
+
+
 def report_growth(options):
     """Print the table of growth and draw it; there are no goals."""
     seconds = measure_growth(QUICK_SIZES if options.quick else SIZES, n_repeats=1)
@@ -186,7 +211,13 @@ def report_hardware(options):
         print(f"{source}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in operations))
 
 
-PARTS = {"paper": report_paper, "growth": report_growth, "wide": report_wide, "hardware": report_hardware}
+PARTS = {
+    "minirocket": report_minirocket,
+    "paper": report_paper,
+    "growth": report_growth,
+    "wide": report_wide,
+    "hardware": report_hardware,
+}
 
 
 def parse_arguments(arguments=None):

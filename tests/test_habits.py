@@ -1,5 +1,6 @@
 """scikit-learn's habits: weights of classes, labels, callbacks, warnings, progress."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
 
-from v2s_sklearn import TransferClassifier, V2SClassifier
+import v2s_sklearn
+from v2s_sklearn import TransferClassifier, V2SClassifier, alignment, inspection
 from v2s_sklearn.errors import AcousticModelNotFoundError, InvalidParameterError
 from v2s_sklearn.runtime.progress import progress
 
@@ -185,3 +187,37 @@ def test_unequal_lengths_are_heard():
         longer = [np.hstack([case, case]) for case in X[20:]]
         assert np.isfinite(clf.predict_proba(longer)).all()
         np.testing.assert_array_equal(clf.predict_proba(X)[3:4], clf.predict_proba(X[3:4]))
+
+
+def public_functions(module):
+    """Yield name and function of everything public of a module that is called, methods of its classes included."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isfunction(value):
+            yield name, value
+        elif inspect.isclass(value):
+            if inspect.isfunction(value.__init__) and value.__init__.__module__.startswith("v2s_sklearn"):
+                yield name, value.__init__
+            for cls in value.__mro__:
+                if cls.__module__.startswith("v2s_sklearn"):
+                    for key, attribute in vars(cls).items():
+                        function = getattr(attribute, "__func__", attribute)
+                        is_own = inspect.isfunction(function) and function.__module__ == cls.__module__
+                        if is_own and not key.startswith("_"):
+                            yield f"{name}.{key}", function
+
+
+@pytest.mark.parametrize("module", [v2s_sklearn, alignment, inspection], ids=lambda module: module.__name__)
+def test_public_functions_are_annotated(module):
+    lacking = {}
+    for name, function in public_functions(module):
+        signature = inspect.signature(function)
+        arguments = {key: value.annotation for key, value in signature.parameters.items() if key not in ("self", "cls")}
+        missing = [
+            key
+            for key, kind in {**arguments, "return": signature.return_annotation}.items()
+            if kind is inspect.Signature.empty
+        ]
+        if missing:
+            lacking[name] = missing
+    assert lacking == {}

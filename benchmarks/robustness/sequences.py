@@ -175,7 +175,7 @@ class Sequence:
         if not isinstance(self.estimator, V2SFeatures):
             bad += [
                 (X, y[:-1], None),
-                (X, np.where(y == 0, np.nan, y), None),
+                (X, np.full(n_cases, np.nan), None),
                 (X, None, None),
                 (X, y, -weights),
                 (X, y, weights[:-1]),

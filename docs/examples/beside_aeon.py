@@ -19,7 +19,7 @@ from v2s_sklearn import V2SClassifier
 # %%
 # Three small data sets
 # ---------------------
-# ``V2SClassifier.fast()`` uses one frozen source only, and takes about half the time of the default.
+# ``V2SClassifier.fast()`` uses one frozen source only, and takes about a quarter of the time of the default.
 classifiers = {
     "V2S, fast": V2SClassifier.fast(random_state=0),
     "MiniRocket": MiniRocketClassifier(random_state=0),

@@ -1,6 +1,7 @@
 """The pages of docs/ show what the tables of results give, and nothing else."""
 
 import io
+import json
 import shutil
 
 import pandas as pd
@@ -44,19 +45,22 @@ def test_every_published_text_is_what_the_tables_give(texts, capsys):
     assert written - {"speed.md", "how_long.md"} == {page.rpartition("/")[2] for page, _ in texts}
 
 
+FIGURES = json.loads((DOCS / "numbers.json").read_text())
+
+
 @pytest.mark.parametrize(
-    ("page", "old", "new", "said"),
+    ("page", "old", "said"),
     [
-        ("speech.md", "87.61 (0.330)", "87.62 (0.330)", "speech.md, controls:"),
-        ("../README.md", "87.74<!--resampled_v2s-->", "88.74<!--resampled_v2s-->", "README.md, figures:"),
-        ("../README.md", "| **87.74** |", "| **88.74** |", "README.md, headline:"),
-        ("numbers.json", '"split_v2s": "86.57"', '"split_v2s": "87.57"', "numbers.json, file:"),
+        ("speech.md", "87.61 (0.330)", "speech.md, controls:"),
+        ("../README.md", f"{FIGURES['resampled_v2s']}<!--resampled_v2s-->", "README.md, figures:"),
+        ("../README.md", f"| **{FIGURES['resampled_v2s']}** |", "README.md, headline:"),
+        ("numbers.json", f'"split_v2s": "{FIGURES["split_v2s"]}"', "numbers.json, file:"),
     ],
 )
-def test_a_changed_figure_is_found_and_mended(page, old, new, said, texts, docs, monkeypatch, capsys):
+def test_a_changed_figure_is_found_and_mended(page, old, said, texts, docs, monkeypatch, capsys):
     path = docs / page
     assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    path.write_text(path.read_text().replace(old, old.replace("8", "9", 1)))
     assert check.main(["--docs", str(docs)]) == 1
     printed = capsys.readouterr().out
     assert said in printed and "1 texts differ" in printed

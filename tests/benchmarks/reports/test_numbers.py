@@ -25,7 +25,8 @@ def test_figures_are_those_of_the_tables(made):
     assert made["split_v2s"] == f"{100 * first.loc['V2S', 'accuracy'].mean():.2f}"
     times = (first["fit_time"] + first["predict_time"]).groupby(level=0).sum()
     assert made["time_v2s_of_minirocket"] == f"{times['V2S'] / times['MiniRocket']:.1f}"
-    assert made["resampled_v2s"] == f"{100 * runs.loc[runs['classifier'] == 'V2S', 'accuracy'].mean():.2f}"
+    means = runs[runs["classifier"] == "V2S"].groupby("dataset")["accuracy"].mean()
+    assert made["resampled_v2s"] == f"{100 * means.mean():.2f}"
     assert made["outside_v2s"] == f"{100 * read_table(RESULTS, 'outside')['accuracy'].mean():.2f}"
     few = read_table(RESULTS, "outside_few_labels").set_index(["classifier", "per_class"])["accuracy"]
     lead = few["V2S", 5] - few["MultiRocketHydra", 5]

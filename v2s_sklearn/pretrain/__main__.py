@@ -142,7 +142,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--work-dir", type=Path, default=Path("pretrain-work"), help="checkpoints, to resume from")
     parser.add_argument("--start-from", type=Path, help="public weights to fine-tune, as .safetensors (v2sp)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
-    parser.add_argument("--device", default="cpu", help="where contour networks are trained; others on the processor")
+    parser.add_argument("--device", default="cpu", help="of contour networks, not yet run on a GPU; others: CPU")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     return parser.parse_args(arguments)
 

@@ -7,7 +7,8 @@ which stands in the table, is skipped, and a file is written whole or not at all
 repeated. Each run has a process of its own, with a set number of threads; --backend loky or dask has lasting workers
 instead, on this machine or (--scheduler) on a cluster: docs/cluster.md. --cv 5 predicts the training split by
 cross-validation, and reads no test split; defaults are chosen from these files. --per-class 5 fits on five random
-training cases of each class of the default split, drawn by the number of the resample.
+training cases of each class of the default split, drawn by the number of the resample; with --split TRAIN the rest of
+the training split is scored, and no test split read.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def parse_arguments(arguments=None):
         "--cv", type=int, default=0, metavar="FOLDS", help="cross-validate on the training split instead"
     )
     parser.add_argument("--per-class", type=int, default=0, metavar="N", help="few labels")
+    parser.add_argument("--split", choices=["TEST", "TRAIN"], help="what --per-class scores; default: TEST")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; leave it at 1 where times count")
     parser.add_argument(
         "--backend",
@@ -69,6 +71,9 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if options.scheduler and options.backend != "dask":
         parser.error("--scheduler needs --backend dask")
+    if options.split and not options.per_class:
+        parser.error("--split needs --per-class; --cv reads the training split alone")
+    options.split = "TRAIN" if options.cv else options.split or "TEST"
     options.setting = options.setting or ("few_labels" if options.per_class else "default")
     options.resamples = list(dict.fromkeys(itertools.chain.from_iterable(options.resamples)))
     # Workers need not share our working directory.
@@ -85,7 +90,7 @@ def make_plan(options):
     for seed, resample, dataset, name in itertools.product(
         options.seeds, [0] if options.cv else options.resamples, datasets, options.classifiers
     ):
-        wanted = Run(name, seed, options.per_class, dataset, resample, "TRAIN" if options.cv else "TEST")
+        wanted = Run(name, seed, options.per_class, dataset, resample, options.split)
         path = wanted.path(options.runs / options.setting)
         if wanted not in known and not path.exists():
             plan[path] = (name, dataset, resample, seed)

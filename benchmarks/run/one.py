@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.run.backends import set_threads
-from benchmarks.run.data import draw_per_class, load_split, load_training_split
+from benchmarks.run.data import draw_and_rest, draw_per_class, load_split, load_training_split, take
 from benchmarks.run.results import Result
 from benchmarks.run.rivals import CLASSIFIERS
 
@@ -47,11 +47,18 @@ def _has_gaps(X):
     return any(np.isnan(case).any() for case in X)
 
 
-def test_run(name, dataset, resample, seed, data_dir, per_class=0):
-    """Return the `Result` of a fit on the training split, or some cases a class, and a prediction of the test split."""
-    X_train, y_train, X_test, y_test = load_split(dataset, 0 if per_class else resample, data_dir)
-    if per_class:
-        X_train, y_train = draw_per_class(X_train, y_train, per_class, resample)
+def test_run(name, dataset, resample, seed, data_dir, per_class=0, split="TEST"):
+    """Return the `Result` of a fit on the training split, or some cases a class, and a prediction of the test split.
+
+    With ``split="TRAIN"`` the rest of the training split is predicted, and no test split read.
+    """
+    if split == "TRAIN":
+        X, y = load_training_split(dataset, data_dir)
+        X_train, y_train, X_test, y_test = draw_and_rest(X, y, per_class, resample)
+    else:
+        X_train, y_train, X_test, y_test = load_split(dataset, 0 if per_class else resample, data_dir)
+        if per_class:
+            X_train, y_train = draw_per_class(X_train, y_train, per_class, resample)
     probabilities, parameters, fit_time, predict_time = fit_and_predict(name, seed, X_train, y_train, X_test)
     labels = np.searchsorted(np.unique(y_train), y_test)
     return Result(
@@ -62,6 +69,7 @@ def test_run(name, dataset, resample, seed, data_dir, per_class=0):
         probabilities,
         fit_time,
         predict_time,
+        split=split,
         parameters=parameters,
         comment=f"{seed=}" + (f" {per_class=}" if per_class else ""),
     )
@@ -78,9 +86,9 @@ def cross_validate(name, dataset, X, y, n_folds, seed):
     probabilities, parameters, times = np.zeros((len(y), len(classes))), "", np.zeros(2)
     folds = StratifiedKFold(min(n_folds, np.bincount(labels).min()), shuffle=True, random_state=0)
     for train, left_out in folds.split(X, y):
-        X_left_out = X[left_out] if isinstance(X, np.ndarray) else [X[i] for i in left_out]
-        X_train = X[train] if isinstance(X, np.ndarray) else [X[i] for i in train]
-        probabilities[left_out], parameters, *seconds = fit_and_predict(name, seed, X_train, y[train], X_left_out)
+        probabilities[left_out], parameters, *seconds = fit_and_predict(
+            name, seed, take(X, train), y[train], take(X, left_out)
+        )
         times += seconds
     return Result(
         dataset,
@@ -104,7 +112,7 @@ def run(path, name, dataset, resample, seed, options):
     if options.cv:
         result = cross_validation_run(name, dataset, options.cv, seed, options.data_dir)
     else:
-        result = test_run(name, dataset, resample, seed, options.data_dir, options.per_class)
+        result = test_run(name, dataset, resample, seed, options.data_dir, options.per_class, options.split)
     if options.backend == "processes":  # else the peak is that of all the runs before
         result.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result.write(path)

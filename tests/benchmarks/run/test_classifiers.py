@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aeon.datasets
 import numpy as np
+import pytest
 from aeon.datasets import load_arrow_head, load_italy_power_demand
 
 from benchmarks.run import classifiers, data, one
@@ -53,6 +54,9 @@ def test_a_run_that_stands_in_the_table_is_made_again_only_if_asked_for(tmp_path
     for more in (["--setting", "other"], ["--per-class", "5"], ["--seeds", "1"]):
         assert len(planned(*more)) == 2
     assert len(planned("--cv", "5")) == 1
+    assert planned("--per-class", "5", "--split", "TRAIN")[0].name == "trainResample0.csv"
+    with pytest.raises(SystemExit):
+        planned("--split", "TRAIN")
     assert planned("--per-class", "5")[0].is_relative_to(tmp_path / "runs" / "few_labels" / "5")
 
 
@@ -89,6 +93,17 @@ def test_the_classifier_never_sees_the_test_labels_or_in_cross_validation_the_te
     for (X, y), X_left_out in zip(seen[::2], seen[1::2], strict=True):
         assert len(X) + len(X_left_out) == len(X_train) and len(X) == len(y)
         assert not (X[:, None] == X_left_out[None]).all((2, 3)).any()
+
+    seen.clear()
+    result = one.test_run("spy", "ItalyPowerDemand", 1, 0, tmp_path, per_class=5, split="TRAIN")
+    (X, y), rest = seen
+    assert np.unique(y, return_counts=True)[1].tolist() == [5, 5] and result.split == "TRAIN"
+    assert len(rest) == len(result.labels) == len(X_train) - 10
+    assert not (X[:, None] == rest[None]).all((2, 3)).any()
+    assert np.array_equal(X, data.draw_per_class(X_train, y_train, 5, 1)[0])
+    assert len(data.draw_and_rest(X_train, y_train, 5, 1, n_scored=7)[3]) == 7
+    with pytest.raises(ValueError, match="a class has 33"):
+        one.test_run("spy", "ItalyPowerDemand", 1, 0, tmp_path, per_class=33, split="TRAIN")
 
 
 def test_who_takes_no_missing_values_has_an_imputer_before():

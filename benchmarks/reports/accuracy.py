@@ -185,15 +185,21 @@ def calibration_report(results, classifiers):
 
 
 def few_labels_table(runs, classifiers):
-    """Return the mean accuracy by cases a class, with the lead over the best rival."""
+    """Return the mean accuracy by cases a class, with the comparison with the rival that has the best mean."""
     rows = {}
     for per_class, drawn in runs.groupby("per_class"):
         results = compared(drawn, classifiers)
         accuracy = 100 * by_dataset(results, "accuracy")[classifiers]
-        rows[per_class] = {"data sets": len(accuracy), "draws": results["resample"].nunique(), **accuracy.mean()}
-    table = pd.DataFrame(rows).T.rename_axis("cases a class")
-    table["lead"] = table[classifiers[0]] - table[classifiers[1:]].max(axis=1)
-    return table.astype({"data sets": int, "draws": int})
+        versus = compare_pairs(results, classifiers).loc[accuracy[classifiers[1:]].mean().idxmax()]
+        rows[per_class] = {
+            "data sets": len(accuracy),
+            "draws": results["resample"].nunique(),
+            **accuracy.mean(),
+            "lead": versus["difference"],
+            "better, worse": f"{versus['wins']:.0f}, {versus['losses']:.0f}",
+            "p": versus["p"],
+        }
+    return pd.DataFrame(rows).T.rename_axis("cases a class").infer_objects()
 
 
 def few_labels_report(runs, classifiers):

@@ -1,5 +1,7 @@
 """Tables by data set that the pages offer for download: docs/tables, one csv each, accuracies in %."""
 
+import pandas as pd
+
 from benchmarks.reports import accuracy
 from benchmarks.reports.headline import shown
 from benchmarks.reports.published import our_means, read_published
@@ -34,8 +36,8 @@ def calibration(runs):
 
 
 def few_labels(runs):
-    """Return mean accuracy over draws by data set and labels a class."""
-    table = runs.pivot_table(index=["dataset", "per_class"], columns="classifier", values="accuracy")
+    """Return mean accuracy over draws by data set and labels a class: test splits, and the rest of training splits."""
+    table = runs.pivot_table(index=["split", "dataset", "per_class"], columns="classifier", values="accuracy")
     return 100 * table
 
 
@@ -49,7 +51,9 @@ def make_files(results, classifiers):
         Of the tables of few labels and of multivariate series.
     """
     runs = accuracy.read_results(results, accuracy.CLASSIFIERS)
-    few = accuracy.read_results(results, classifiers, setting="few_labels")
+    few = pd.concat(
+        accuracy.read_results(results, classifiers, split=split, setting="few_labels") for split in ("test", "train")
+    )
     multivariate = accuracy.read_results(results, classifiers, setting="multivariate")
     return {
         "tables/default_split.csv": _csv(default_split(runs).rename(columns=shown)),

@@ -23,6 +23,7 @@ SHOWN = {
     "MR": "MultiRocket",
     "WEASEL-2": "WEASEL 2",
 }
+MEASURED = ["V2S", "V2S-fast", "MiniRocket"]
 PUBLISHED = ["HC2", "MR-Hydra", "Hydra", "H-InceptionTime", "QUANT", "1NN-DTW"]
 TIMED = ["V2S", "V2S-fast", "MiniRocket", "QUANT", "Hydra", "MultiRocketHydra"]
 # Okabe and Ito's colours: ours, and others.
@@ -53,9 +54,9 @@ def thirty_by_thirty(results):
     origins : dict of str to str
         "measured" or "published" for each column, ours first.
     """
-    runs = accuracy.read_results(results, ["V2S", "MiniRocket"])
+    runs = accuracy.read_results(results, MEASURED)
     published = read_published(Path(results) / "published_resampled.csv")[PUBLISHED]
-    measured = {name: our_means(runs, name)["accuracy"] for name in ("V2S", "MiniRocket")}
+    measured = {name: our_means(runs, name)["accuracy"] for name in MEASURED}
     table = pd.DataFrame(measured).join(published)
     table = table[["V2S", *table.drop(columns="V2S").mean().sort_values(ascending=False).index]]
     return table, {name: "measured" if name in measured else "published" for name in table}

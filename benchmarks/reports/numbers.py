@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.paths import RESULTS
 from benchmarks.reports import accuracy
-from benchmarks.reports.published import compare_with_published, read_published
+from benchmarks.reports.published import compare_with_published, our_means, read_published
 from benchmarks.reports.sources import correlations
 from benchmarks.run.tables import read_table
 
@@ -60,6 +60,8 @@ def resampled(results, runs):
     published = read_published(Path(results) / "published_resampled.csv")
     table = compare_with_published(runs, "V2S", published)
     numbers = {"resampled_v2s": f"{table['ours'].iloc[0]:.2f}"}
+    numbers["resampled_v2s_log_loss"] = f"{accuracy.by_dataset(runs, 'log_loss')['V2S'].mean():.3f}"
+    numbers |= {"resampled_fast": f"{100 * our_means(runs, 'V2S-fast')['accuracy'].mean():.2f}"}
     for name, row in table.iterrows():
         if name in SLUGS:
             slug = SLUGS[name]
@@ -122,11 +124,16 @@ def outside(results):
 
 def few_labels(results):
     """Return figures of few labels, on 18 of the 30 sets and on the sets outside."""
-    runs = accuracy.read_results(results, FEW, setting="few_labels")
-    table, numbers = accuracy.few_labels_table(runs, FEW), {}
-    for per_class, row in table.iterrows():
-        numbers |= {f"few_{SLUGS[name]}_{per_class}": f"{row[name]:.2f}" for name in FEW}
-        numbers |= {f"few_lead_{per_class}": f"{row['lead']:+.2f}", "few_sets": f"{row['data sets']:.0f}"}
+    numbers = {}
+    for prefix, split in (("few", "test"), ("few_rest", "train")):
+        runs = accuracy.read_results(results, FEW, split=split, setting="few_labels")
+        for per_class, row in accuracy.few_labels_table(runs, FEW).iterrows():
+            numbers |= {f"{prefix}_{SLUGS[name]}_{per_class}": f"{row[name]:.2f}" for name in FEW}
+            numbers |= {
+                f"{prefix}_lead_{per_class}": f"{row['lead']:+.2f}",
+                f"{prefix}_p_{per_class}": p_text(row["p"]),
+            }
+            numbers |= {f"{prefix}_sets_{per_class}": f"{row['data sets']}"}
     for row in read_table(results, "outside_few_labels").to_dict("records"):
         per_class = row["per_class"]
         numbers[f"few_outside_{SLUGS[row['classifier']]}_{per_class}"] = f"{row['accuracy']:.2f}"

@@ -45,6 +45,9 @@ def make_texts(results=RESULTS):
         ("benchmark.md", "resampled"): accuracy.resampled_report(runs, "V2S", accuracy.RESAMPLED, published),
         ("benchmark.md", "calibration"): accuracy.calibration_report(calibrated, accuracy.CALIBRATED),
         ("benchmark.md", "few"): accuracy.few_labels_report(few, RIVALS),
+        ("benchmark.md", "few rest"): accuracy.few_labels_report(
+            accuracy.read_results(results, RIVALS, split="train", setting="few_labels"), RIVALS
+        ),
         ("benchmark.md", "multivariate"): accuracy.multivariate_report(multivariate, RIVALS),
         ("guide/series.md", "missing values"): accuracy.missing_report(read_table(results, "missing_values"), RIVALS),
         ("acoustic_models.md", "sources"): sources_table(read_table(results, "sources"), ranking),

@@ -145,12 +145,7 @@ def archive_row(measured, sizes):
 def large_table(measured, n_cases, length, n_features):
     """Return the core hours of one large data set, by part of the work."""
     costs = fit_costs(measured, n_features)
-    run, case, point, pair = costs["fit"].coefficients
-    parts = {
-        "fit: embedding": run + n_cases * (case + point * length),
-        "fit: closed form": n_cases * pair * min(n_cases, n_features),
-        "predict as many": costs["predict"](n_cases, length),
-    }
+    parts = {"fit": costs["fit"](n_cases, length), "predict as many": costs["predict"](n_cases, length)}
     return pd.DataFrame(
         {
             part: {"core hours": seconds / 3600}
@@ -200,8 +195,8 @@ def make_tables(measured, sizes, n_features):
             archive.map(lambda value: f"{value:.2f}" if isinstance(value, float) else value).to_markdown(),
             f"{first} on {n_cases:,} cases x {length} points, {n_features:,} features a case. This is extrapolated: "
             f"{growth:.0f} times the largest measured training set ({most}), on the assumption that a case costs as "
-            "much as there, and that the workers share the closed form as they share the embedding. What is not in "
-            "it: one decomposition of a matrix of features by features, and the network.",
+            "much as there, and that the workers share the ridges as they share the embedding. What is not in it: the "
+            "decompositions of a ridge, and the network.",
             to_markdown(large_table(measured[first], n_cases, length, n_features)),
         ]
     )

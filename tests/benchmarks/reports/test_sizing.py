@@ -61,8 +61,8 @@ def test_the_costs_are_found_again(results):
     assert costs["memory"](3000, 77) == pytest.approx(5e8 + 4e5 * 3000, rel=1e-3)
     assert sizing.error_on_unseen(measured) == pytest.approx(np.ones(len(MEASURED)), rel=0.02)
     table = sizing.large_table(measured, 1_000_000, 200, 5000)
-    assert table.loc["fit: embedding", "core hours"] == pytest.approx(4000 / 3600, rel=0.01)
-    assert table.loc["fit: closed form", "hours on 16"] == pytest.approx(2000 / 3600 / 16, rel=0.01)
+    assert table.loc["fit", "core hours"] == pytest.approx(6000 / 3600, rel=0.01)
+    assert table.loc["fit", "hours on 16"] == pytest.approx(6000 / 3600 / 16, rel=0.01)
 
 
 def test_measured_sets_count_as_measured_and_the_others_as_fitted(results):
@@ -94,6 +94,6 @@ def test_the_command(results, capsys):
     sizing.main(["--results", str(results), "--classifiers", "V2S"])
     printed = capsys.readouterr().out
     assert "V2S on 1,000,000 cases x 200 points" in printed
-    assert "core hours, all 112" in printed and "fit: closed form" in printed
+    assert "core hours, all 112" in printed and "predict as many" in printed
     with pytest.raises(FileNotFoundError, match="no test results of MiniRocket"):
         sizing.main(["--results", str(results), "--classifiers", "MiniRocket"])

@@ -99,7 +99,7 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     exact = len(labels) <= EXACT_CASES
     embeddings = hold(embeddings, np.inf if exact else limit_bytes)
     index = np.arange(len(labels)) if exact else statistics_cases(len(labels))
-    mean, scale = moments_of(embeddings, weights, index) if moments is None else moments
+    mean, scale = moments_of(embeddings, weights, index, n_jobs) if moments is None else moments
     varying = [number for number, columns in enumerate(groups) if np.isfinite(scale[columns]).any()]
     # Where nothing varies at all, the intercepts are the shares of the classes.
     solved = varying or list(range(len(groups)))
@@ -141,9 +141,9 @@ def statistics_cases(n_cases):
     return np.linspace(0, n_cases - 1, STATISTICS_CASES).round().astype(int)
 
 
-def moments_of(embeddings, weights, index):
+def moments_of(embeddings, weights, index, n_jobs=1):
     """Return the `standardisation` by some cases, indices (n,), whose weights (N,) are of any size."""
-    return standardisation(select(embeddings, index), normalise_weights(weights)[index])
+    return standardisation(select(embeddings, index), normalise_weights(weights)[index], n_jobs)
 
 
 def stack_weights(log_probabilities, labels, weights):

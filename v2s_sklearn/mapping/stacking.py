@@ -216,8 +216,10 @@ def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES,
             moments = 4 * size * (size + n_scored)
             of_ridges.append(moments + (moments + 4 * n_cases * width if is_held else 0))
             taken += 0 if is_held else moments
-    # A block in double and in single precision, and of a view, also weighted; before there are ridges.
-    working = max(3 * min(BLOCK_BYTES, 8 * n_cases * n_features), sum(sorted(of_ridges)[-n_at_once:]))
+    # A block in single precision, of a table in memory; of another in double precision, too, and of a view, also
+    # weighted; before there are ridges.
+    n_blocks = 2 if is_held else 3
+    working = max(n_blocks * min(BLOCK_BYTES, 8 * n_cases * n_features), sum(sorted(of_ridges)[-n_at_once:]))
     answers = 8 * n_classes * (3 * n_at_once * n_cases + (3 * len(groups) + 4) * n_scored)
     coefficients = 8 * n_classes * (n_features + 3 * sum(widths))
     return int(taken + working + answers + coefficients)

@@ -286,6 +286,7 @@ class V2SClassifier(BaseV2SClassifier):
             standardize=self.standardize,
             seed=seed,
             device=device,
+            n_jobs=self.n_jobs,
             reprogramming=self.reprogramming,
             learned_mapping=self.mapping == "ridge",
             voices=self.voices,

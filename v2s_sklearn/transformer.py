@@ -81,6 +81,7 @@ class V2SFeatures(ClassNamePrefixFeaturesOutMixin, BaseV2STransformer):
             max_channels=self.max_channels,
             standardize=self.standardize,
             device=device,
+            n_jobs=self.n_jobs,
             reprogramming=self.reprogramming,
             voices=self.voices,
             n_replicates=self.n_replicates,

@@ -55,6 +55,16 @@ def test_statistics_are_those_of_the_given_series(net):
     assert not all(torch.equal(a, b) for a, b in zip(statistics, others, strict=True))
 
 
+@pytest.mark.parametrize("length", [40, 64])
+def test_stages_that_come_with_the_statistics(net, length):
+    series = random_series(40, length)
+    statistics, stages = net.fit_stages(series)
+    assert all(torch.equal(a, b) for a, b in zip(statistics, net.fit_statistics(series), strict=True))
+    for stage, expected in zip(stages, net.stages(series, statistics), strict=True):
+        assert stage.shape == expected.shape
+        torch.testing.assert_close(stage, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_a_case_is_embedded_alone_as_among_others(net):
     series = random_series(6, 64)
     statistics = net.fit_statistics(series)

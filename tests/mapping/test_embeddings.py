@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from v2s_sklearn.mapping.embeddings import (
+    PART_VALUES,
     STANDARDISED_LIMIT,
+    WORKER_VALUES,
     ArrayEmbeddings,
     ComputedEmbeddings,
     StandardisedEmbeddings,
@@ -83,6 +85,14 @@ def test_standardisation_is_the_weighted_mean_and_deviation(block_cases):
     assert np.abs(unlimited).max() > STANDARDISED_LIMIT
     np.testing.assert_allclose(values, np.clip(unlimited, -STANDARDISED_LIMIT, STANDARDISED_LIMIT))
     assert not values[:, 2].any()
-    some = np.array([1, 2, 5])
-    np.testing.assert_array_equal(standardised.columns(some), values[:, some])
+    for some in (np.array([1, 2, 5]), np.array([2, 3, 4]), np.array([4, 3]), np.array([], dtype=int)):
+        np.testing.assert_array_equal(standardised.columns(some), values[:, some])
     assert standardised.columns(some, np.float32).dtype == np.float32
+
+
+def test_standardisation_has_the_same_bits_whatever_the_number_of_threads():
+    table = np.random.default_rng(0).normal(size=(9, 2 * WORKER_VALUES + PART_VALUES + 3)).astype(np.float32)
+    weights = np.random.default_rng(1).uniform(0.5, 3, 9)
+    expected, found = (standardisation(ArrayEmbeddings(table, 4), weights, n_jobs) for n_jobs in (1, 3))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(expected[0], np.average(table, axis=0, weights=weights), atol=1e-12)

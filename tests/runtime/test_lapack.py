@@ -54,7 +54,7 @@ def test_a_part_of_a_triangle_is_inverted_as_by_scipy(single):
     factorise(single)
     part = single[len(single) // 2 :, len(single) // 2 :]
     before = part.copy()
-    np.testing.assert_array_equal(invert_triangle(part), np.tril(lapack.strtri(part, lower=1)[0]))
+    np.testing.assert_array_equal(invert_triangle(part), lapack.strtri(part, lower=1)[0])
     np.testing.assert_array_equal(part, before)
 
 

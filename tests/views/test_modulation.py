@@ -79,7 +79,7 @@ def test_all_of_theta_gets_a_gradient():
 
 
 def test_a_steady_voice_is_the_same_with_and_without_gradients():
-    voices = [Voice(200.0, loudness=0.7, n_harmonics=10), Voice(1500.0, deviation=500.0)]
+    voices = [Voice(200.0, loudness=0.7, n_harmonics=10), Voice(1500.0, deviation=500.0), Voice(900.0)]
     reprogram = ModulationReprogram(4000, 16000, voices)
     series, lengths = torch.randn(3, 2, 30, generator=torch.Generator().manual_seed(0)), torch.tensor([30, 30, 20])
     with torch.no_grad():

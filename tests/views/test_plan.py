@@ -13,7 +13,10 @@ from torch import nn
 
 from v2s_sklearn import V2SClassifier, V2SFeatures, load_acoustic_model
 from v2s_sklearn.errors import InvalidParameterError, SavedFileError
+from v2s_sklearn.network.reprogrammed import fit_views
+from v2s_sklearn.series.scaling import SeriesBatch
 from v2s_sklearn.views import VIEWS, ArrayModule, ModulationView, PadView, View, plan_views, register_view, stretch
+from v2s_sklearn.views.contour import ContourReprogram
 
 
 class LoudReprogram(ArrayModule):
@@ -172,3 +175,21 @@ def test_a_pickle_is_read_where_the_module_can_be_imported(gunpoint, tmp_path, m
     command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path / "clf.pickle")]
     run = subprocess.run(command, env=os.environ | paths, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_views_that_share_a_transformation_are_fitted_side_by_side_as_each_alone(n_jobs, monkeypatch):
+    rng = np.random.default_rng(0)
+    batch = SeriesBatch(rng.normal(size=(9, 1, 40)).cumsum(2).astype(np.float32), rng.integers(20, 41, 9))
+    models = [load_acoustic_model(name) for name in ("v2sa", "wav2vec", "v2sc", "v2sc-varied")]
+    alone = [view.fit(batch.series, batch.lengths) for view in plan_views(models, 1).views]
+    fitted, fit = [], ContourReprogram.fit
+    monkeypatch.setattr(ContourReprogram, "fit", lambda self, *data: fitted.append(self) or fit(self, *data))
+    views = plan_views(models, 1).views
+    fit_views(views, batch, n_jobs=n_jobs)
+    assert fitted == [views[2].transformation]
+    for view, expected in zip(views, alone, strict=True):
+        waveforms = view.waveforms(batch.series, batch.lengths)
+        assert torch.equal(waveforms, expected.waveforms(batch.series, batch.lengths))
+        with torch.no_grad():
+            assert torch.equal(view.embed(waveforms), expected.embed(waveforms))

@@ -5,12 +5,23 @@ Shape legend: N cases, D embedding values, n cases of a block.
 
 import numpy as np
 
+from v2s_sklearn.runtime.parallel import side_by_side
+
 # Tables of at most so many bytes in double precision are held.
 LIMIT_BYTES = 2**30
 # A block has at most so many bytes in double precision.
 BLOCK_BYTES = 2**26
 # In deviations. Outliers weigh less, and a value that hardly varies in training may be thousands away in a new case.
 STANDARDISED_LIMIT = 2.0
+# Values of some hundred cases that are computed at a time: what fits into a core's cache. And by one worker.
+PART_VALUES = 256
+WORKER_VALUES = 16 * PART_VALUES
+
+
+def in_parts(start, stop, size=PART_VALUES):
+    """Yield slices of at most ``size`` from ``start`` to ``stop``."""
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
 
 
 class Embeddings:
@@ -117,10 +128,18 @@ class StandardisedEmbeddings(Embeddings):
     def columns(self, columns, dtype=np.float64):
         """Return some values, indices (d,), of all cases of a table in memory: (N, d)."""
         values = np.empty((self.n_cases, len(columns)), dtype=dtype)
-        for start in range(0, self.n_cases, self.block_cases):
-            cases = slice(start, start + self.block_cases)
-            values[cases] = standardise(self.embeddings.array[cases, columns], self.mean[columns], self.scale[columns])
+        for cases in in_parts(0, self.n_cases, self.block_cases):
+            block = self.embeddings.array[cases]
+            for part in in_parts(0, len(columns)):
+                some = columns[part]
+                values[cases, part] = standardise(block[:, as_slice(some)], self.mean[some], self.scale[some])
         return values
+
+
+def as_slice(index):
+    """Return indices as a slice where they follow one another, which is read in a fraction of the time."""
+    follow = len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all()
+    return slice(index[0], index[-1] + 1) if follow else index
 
 
 def hold(embeddings, limit_bytes=LIMIT_BYTES):
@@ -139,26 +158,35 @@ def select(embeddings, index):
     )
 
 
-def standardisation(embeddings, weights):
+def standardisation(embeddings, weights, n_jobs=1):
     """Return the weighted mean and standard deviation of each value, each (D,), in one pass over the cases.
 
     Blocks are merged as in [1]_. A value that does not vary carries nothing, and its deviation is rounding noise: it
-    gets an infinite one.
+    gets an infinite one. ``n_jobs`` threads take values each, and the same number at a time whatever their number.
 
     References
     ----------
     .. [1] T. Chan, G. Golub, R. LeVeque, Algorithms for computing the sample variance, The American Statistician 1983.
     """
     total, mean, squares = 0.0, np.zeros(embeddings.n_features), np.zeros(embeddings.n_features)
+
+    def add(block, shares, share, columns):
+        """Add some values of a block of cases, whose shares of its weight and its own of all so far are given."""
+        for part in in_parts(columns.start, columns.stop):
+            values = block[:, part].astype(np.float64)
+            block_mean = shares @ values
+            values -= block_mean
+            step = block_mean - mean[part]
+            block_squares = shares @ np.square(values, out=values)
+            squares[part] += share * (block_squares - squares[part]) + step**2 * (share * (1 - share))
+            mean[part] += step * share
+
     for cases, block in embeddings.blocks():
-        block = block.astype(np.float64)
         block_total = weights[cases].sum()
-        block_mean = weights[cases] @ block / block_total
-        block -= block_mean
-        step, share = block_mean - mean, block_total / (total + block_total)
-        squares += weights[cases] @ np.square(block, out=block) + step**2 * (total * share)
-        mean += step * share
         total += block_total
-    scale = np.sqrt(squares / total)
+        given = block, weights[cases] / block_total, block_total / total
+        workers = ((*given, columns) for columns in in_parts(0, embeddings.n_features, WORKER_VALUES))
+        list(side_by_side(add, workers, n_jobs, require="sharedmem"))
+    scale = np.sqrt(squares)
     scale[scale < 1e-6 * (1 + np.abs(mean))] = np.inf
     return mean, scale

@@ -107,7 +107,7 @@ def _solve_for_cases(features, weights, scored, strengths):
     features = features[order]
     features *= root
     residuals = root * scored.all_targets[order]
-    gram = np.zeros((len(order),) * 2, dtype=np.float32, order="F")
+    gram = np.zeros((len(order),) * 2, dtype=np.float32, order="F")  # as they stay above the diagonal
     add_products(1.0, features.T, gram, transposed=True)
     alphas, trace = _penalties(gram, strengths), np.trace(gram, dtype=np.float64)
     # Along the roots of the weights, where the intercept fits, there is nothing. The inverse is largest there, and what

@@ -14,6 +14,7 @@ from v2s_sklearn.errors import InvalidParameterError
 from v2s_sklearn.mapping.embeddings import LIMIT_BYTES, STANDARDISED_LIMIT, as_embeddings, hold, select
 from v2s_sklearn.mapping.stacking import moments_of, solve_stack, statistics_cases
 from v2s_sklearn.runtime.portable_modules import ArrayModule, to_tensor
+from v2s_sklearn.runtime.threads import check_n_jobs
 
 
 def labels_per_class(n_source, n_target):
@@ -203,7 +204,7 @@ class LinearMapping(ArrayModule):
         labelled, moments = np.flatnonzero(labels >= 0), None
         if len(labelled) < len(labels):
             embeddings = hold(as_embeddings(embeddings), limit_bytes)
-            moments = moments_of(embeddings, sample_weight, statistics_cases(len(labels)))
+            moments = moments_of(embeddings, sample_weight, statistics_cases(len(labels)), check_n_jobs(n_jobs))
             embeddings = select(embeddings, labelled)
             labels, sample_weight = labels[labelled], sample_weight[labelled]
         n_classes = len(self.bias)
@@ -221,8 +222,9 @@ class LinearMapping(ArrayModule):
 
     def forward(self, embeddings):
         """Return the log-probabilities of the target classes: (B, D) to (B, C)."""
-        standardised = (embeddings.double() - self.mean) / self.scale
-        standardised = standardised.clamp(-STANDARDISED_LIMIT, STANDARDISED_LIMIT)
+        # In one copy: new memory of this size takes longer than the arithmetic.
+        standardised = embeddings.to(torch.float64, copy=True).sub_(self.mean).div_(self.scale)
+        standardised = standardised.clamp_(-STANDARDISED_LIMIT, STANDARDISED_LIMIT)
         # Filled up to whole cache lines: a row's last bits depend on where in memory its result lies.
         n_target = self.weight.shape[1]
         weight = nn.functional.pad(self.weight, (0, -n_target % 8))

@@ -99,7 +99,7 @@ def solve_stack(embeddings, groups, labels, weights, n_classes, limit_bytes=LIMI
     exact = len(labels) <= EXACT_CASES
     embeddings = hold(embeddings, np.inf if exact else limit_bytes)
     index = np.arange(len(labels)) if exact else statistics_cases(len(labels))
-    mean, scale = moments_of(embeddings, weights, index) if moments is None else moments
+    mean, scale = moments_of(embeddings, weights, index, n_jobs) if moments is None else moments
     varying = [number for number, columns in enumerate(groups) if np.isfinite(scale[columns]).any()]
     # Where nothing varies at all, the intercepts are the shares of the classes.
     solved = varying or list(range(len(groups)))
@@ -141,9 +141,9 @@ def statistics_cases(n_cases):
     return np.linspace(0, n_cases - 1, STATISTICS_CASES).round().astype(int)
 
 
-def moments_of(embeddings, weights, index):
+def moments_of(embeddings, weights, index, n_jobs=1):
     """Return the `standardisation` by some cases, indices (n,), whose weights (N,) are of any size."""
-    return standardisation(select(embeddings, index), normalise_weights(weights)[index])
+    return standardisation(select(embeddings, index), normalise_weights(weights)[index], n_jobs)
 
 
 def stack_weights(log_probabilities, labels, weights):
@@ -216,8 +216,10 @@ def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES,
             moments = 4 * size * (size + n_scored)
             of_ridges.append(moments + (moments + 4 * n_cases * width if is_held else 0))
             taken += 0 if is_held else moments
-    # A block in double and in single precision, and of a view, also weighted; before there are ridges.
-    working = max(3 * min(BLOCK_BYTES, 8 * n_cases * n_features), sum(sorted(of_ridges)[-n_at_once:]))
+    # A block in single precision, of a table in memory; of another in double precision, too, and of a view, also
+    # weighted; before there are ridges.
+    n_blocks = 2 if is_held else 3
+    working = max(n_blocks * min(BLOCK_BYTES, 8 * n_cases * n_features), sum(sorted(of_ridges)[-n_at_once:]))
     answers = 8 * n_classes * (3 * n_at_once * n_cases + (3 * len(groups) + 4) * n_scored)
     coefficients = 8 * n_classes * (n_features + 3 * sum(widths))
     return int(taken + working + answers + coefficients)

@@ -10,7 +10,9 @@ import math
 import torch
 from torch import nn
 
+from v2s_sklearn.runtime.parallel import side_by_side
 from v2s_sklearn.runtime.portable_modules import ArrayModule
+from v2s_sklearn.runtime.threads import check_n_jobs
 from v2s_sklearn.series.scaling import SeriesScaler
 from v2s_sklearn.views.plan import plan_views
 
@@ -124,7 +126,22 @@ class ReprogrammedModel(ArrayModule):
         return self.mapping(self.embed(series, lengths))
 
 
-def reprogram(models, X, sample_weight=None, *, max_channels, standardize, seed=0, device, **options):
+def fit_views(views, batch, sample_weight=None, n_jobs=None):
+    """Fit views to the cases of a `SeriesBatch`, side by side once the transformations that they share are fitted."""
+    for view in {view.transformation: view for view in views}.values():
+        view.fit_transformation(batch.series, batch.lengths, sample_weight)
+
+    def fit(view):
+        """Fit the rest of a view."""
+        view.fit_embedding(batch.series, batch.lengths)
+
+    # The last ones of the default take longest.
+    tasks = [(view,) for view in reversed(views)]
+    for _ in side_by_side(fit, tasks, min(check_n_jobs(n_jobs), len(views)), require="sharedmem"):
+        pass
+
+
+def reprogram(models, X, sample_weight=None, *, max_channels, standardize, seed=0, device, n_jobs=None, **options):
     """Return the input transformation H(x; theta) of some models, fitted without labels, as a network without mapping.
 
     Parameters
@@ -136,6 +153,8 @@ def reprogram(models, X, sample_weight=None, *, max_channels, standardize, seed=
         See `v2s_sklearn.series.scaling.SeriesScaler`.
     device : torch.device
         Where the network is put.
+    n_jobs : int, optional
+        Threads, each of which fits a view, in scikit-learn's meaning.
     **options
         See `v2s_sklearn.views.plan.plan_views`.
 
@@ -150,5 +169,5 @@ def reprogram(models, X, sample_weight=None, *, max_channels, standardize, seed=
     scaler = SeriesScaler(standardize, plan.max_points, max_channels, seed).fit(X, sample_weight)
     batch = scaler.transform(X)
     # Learned on the CPU, since eigenvectors turn with the last bits: what is heard does not depend on the device.
-    views = [view.fit(batch.series, batch.lengths, sample_weight) for view in plan.views]
-    return scaler, batch, ReprogrammedModel(views).to(device)
+    fit_views(plan.views, batch, sample_weight, n_jobs)
+    return scaler, batch, ReprogrammedModel(plan.views).to(device)

@@ -97,10 +97,10 @@ def solve_triangle(factor, right, transposed=False):
 
 
 def invert_triangle(factor):
-    """Return the inverse of the lower triangle of a float32 matrix (n, n), zero above."""
+    """Return the inverse of the lower triangle of a float32 matrix (n, n); above it is what was there."""
     inverse = np.array(factor, order="F")
     _call("strtri", b"L", b"N", len(inverse), inverse, len(inverse), np.zeros(1, dtype=np.int64))
-    return np.tril(inverse)
+    return inverse
 
 
 def eigen_decomposition(matrix):

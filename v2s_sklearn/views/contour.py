@@ -99,7 +99,7 @@ class ContourView(View):
     Parameters
     ----------
     acoustic : ContourNet
-        Or another model with ``stages``, ``fit_statistics``, ``pool`` and ``n_pooled``.
+        Or another model with ``stages``, ``fit_stages``, ``pool`` and ``n_pooled``.
     max_sounded : int, default=4
         See `ContourReprogram`.
     seed : int, default=0
@@ -120,7 +120,7 @@ class ContourView(View):
     @classmethod
     def hears_with(cls, acoustic, learned_mapping):
         """Return whether the model takes contours and the mapping reads embeddings."""
-        return learned_mapping and hasattr(acoustic, "fit_statistics")
+        return learned_mapping and hasattr(acoustic, "fit_stages")
 
     @classmethod
     def max_points(cls, acoustic, n_channels):
@@ -134,11 +134,12 @@ class ContourView(View):
         random_state = np.random.RandomState(self.seed)
         vars(self).pop("_prepared_stages", None)  # of an earlier fit
         for length in self.transformation.lengths:
-            statistics = self.acoustic.fit_statistics(resample(contours.flatten(0, 1), length))
+            statistics, stages = self.acoustic.fit_stages(resample(contours.flatten(0, 1), length))
             self._sizes = [len(part) for part in statistics]
             self.register_buffer(f"statistics{length}", torch.cat(statistics))
-            for index, stage in enumerate(self._stages(contours, length)):
-                fitted = fit_mixtures(stage.unbind(1), N_MIXTURES, random_state)
+            for index, stage in enumerate(stages):
+                signals = stage.unflatten(0, (len(contours), -1)).unbind(1)
+                fitted = fit_mixtures(signals, N_MIXTURES, random_state)
                 for name, value in zip(("kernel", "level"), fitted, strict=True):
                     self.register_buffer(f"{name}{length}_{index}", to_tensor(value).to(contours.device))
 

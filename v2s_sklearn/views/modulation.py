@@ -197,8 +197,10 @@ class ModulationReprogram(ArrayModule):
         if self.wraps_phase:
             cycles = cycles - torch.floor(cycles)
         phase = 2 * math.pi * cycles.to(frequency)
+        # Without gradients nothing is computed that is one for all series.
+        even = not torch.is_grad_enabled() and not steady and self.loudness[voice] == 0
         # Three standard deviations bound the loudness, so that an outlier does not clip.
-        loudness = torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
+        loudness = 1.0 if even else torch.exp(self.loudness[voice] * contour.clamp(-3.0, 3.0))
         harmonic, previous = torch.sin(phase), torch.zeros_like(phase)
         tone = harmonic
         if self.n_harmonics[voice] > 1:

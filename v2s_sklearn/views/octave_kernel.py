@@ -7,7 +7,7 @@ Shape legend: B cases, G kinds of waveforms, O octaves, C channels, S samples, M
 quantiles, L the samples of a waveform with the zeros around it.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -136,31 +136,40 @@ def fits(waveforms, kernels, levels):
     )
 
 
+@lru_cache(64)
+def _fixed(n_octaves, n_channels, kernel_size, n_samples, row_size):
+    """Return the places and the silence of some sizes, see ``ARGUMENTS``; they are read, not written."""
+    dilations = 2 ** np.arange(n_octaves)[:, None, None]
+    reach = (kernel_size - 1) * dilations
+    starts = row_size * np.arange(n_channels)[:, None] + reach[-1] // 2
+    places = starts + dilations * np.arange(kernel_size) - reach // 2
+    silence = torch.zeros(-(-n_samples // LANES) * LANES, dtype=torch.float32)
+    silence[n_samples:] = torch.nan
+    return torch.from_numpy(places.reshape(n_octaves, -1).astype(np.int64)), silence
+
+
 @torch.no_grad()
 def pool_by_kernel(waveforms, kernels, levels):
     """Return what `octaves.pool_by_torch` does; tensors of single precision on the CPU that `fits` takes."""
     n_cases, n_kinds, n_channels, n_samples = waveforms.shape
     n_octaves, n_mixtures, n_taps = kernels.shape[1:]
     kernel_size = n_taps // n_channels
-    n_moments = -(-n_samples // LANES) * LANES
-    dilations = 2 ** np.arange(n_octaves)[:, None, None]
-    reach = int((kernel_size - 1) * dilations[-1, 0, 0])
-    padded = nn.functional.pad(waveforms, (reach // 2, n_moments - n_samples + reach - reach // 2)).contiguous()
-    starts = padded.shape[3] * np.arange(n_channels)[:, None] + reach // 2
-    places = starts + dilations * np.arange(kernel_size) - (kernel_size - 1) * dilations // 2
-    silence = torch.zeros(n_moments, dtype=torch.float32)
-    silence[n_samples:] = torch.nan
+    reach = (kernel_size - 1) * 2 ** (n_octaves - 1)
+    n_after = -n_samples % LANES + reach - reach // 2
+    padded = nn.functional.pad(waveforms, (reach // 2, n_after)) if reach + n_after else waveforms
+    padded = padded.contiguous()
+    places, silence = _fixed(n_octaves, n_channels, kernel_size, n_samples, padded.shape[3])
     counts = torch.zeros(n_cases, n_kinds, n_octaves, N_POOLED, n_mixtures, dtype=torch.int32)
     arrays = (
         padded,
         kernels.unflatten(2, (-1, N_ROWS)).transpose(3, 4).contiguous(),
         levels.contiguous(),
-        torch.from_numpy(places.reshape(n_octaves, n_taps).astype(np.int64)),
+        places,
         silence,
         torch.empty(N_TILE_ROWS, N_MOMENTS, dtype=torch.float32),
         counts,
     )
-    sizes = (n_cases, n_kinds, n_octaves, n_mixtures // N_ROWS, n_taps, n_channels * padded.shape[3], n_moments)
+    sizes = (n_cases, n_kinds, n_octaves, n_mixtures // N_ROWS, n_taps, n_channels * padded.shape[3], len(silence))
     load_kernel()(*(array.data_ptr() for array in arrays), *sizes)
     shares = counts.to(torch.float32) / n_samples
     shares[..., len(QUANTILES) :, :].sqrt_()

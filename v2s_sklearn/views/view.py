@@ -103,13 +103,25 @@ class View(ArrayModule):
         -------
         self
         """
-        if self.keeps_length:
-            self.least_points = int(max(lengths)) if min(lengths) < max(lengths) else 0
-        self.transformation.fit(series, np.maximum(lengths, self.least_points), sample_weight)
+        self.fit_transformation(series, lengths, sample_weight)
+        return self.fit_embedding(series, lengths)
+
+    def fit_transformation(self, series, lengths, sample_weight=None):
+        """Do the first part of `fit`: one of views that share an input transformation fits it."""
+        self.transformation.fit(series, np.maximum(lengths, self._least_points(lengths)), sample_weight)
+
+    def fit_embedding(self, series, lengths):
+        """Do the rest of `fit`, whose parameters these are, with a fitted transformation; return self."""
+        self.least_points = self._least_points(lengths)
         self._shape = (series.shape[1], int(max(lengths)))
         self._fit_pooling(series, lengths)
-        self._size = self._measure()
+        self._size = self.for_inference()._measure()
         return self
+
+    def _least_points(self, lengths):
+        if not self.keeps_length:
+            return self.least_points
+        return int(max(lengths)) if min(lengths) < max(lengths) else 0
 
     @torch.no_grad()
     def _silence(self):

@@ -4,6 +4,8 @@ Shape legend: B series, E episodes, N series of an episode, L points, L' points 
 waveform samples, F frames, M mel bands, J bands whose contours are heard, P pooled values, K source classes.
 """
 
+from itertools import chain
+
 import torch
 from torch import nn
 
@@ -70,19 +72,18 @@ class GivenNorm(nn.Module):
         return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, training=given is None, eps=EPSILON)
 
 
+def _as_matrix(convolution):
+    """Return the weight (K D, D') with which `_convolve` computes a convolution, its kernel size and dilation."""
+    weight = convolution.weight.permute(2, 1, 0).flatten(0, 1)
+    return weight, convolution.kernel_size[0], convolution.dilation[0]
+
+
 def _fuse(convolution, norm, statistics):
-    """Return a convolution and the normalisation after it as weight (K D, D'), bias (D'), kernel size and dilation."""
+    """Return a convolution and the normalisation after it as what `_convolve` takes."""
     mean, variance = next(statistics), next(statistics)
     scale = norm.weight / (variance + EPSILON).sqrt()
-    weight = (convolution.weight * scale[:, None, None]).permute(2, 1, 0).flatten(0, 1)
-    return weight, norm.bias - mean * scale, convolution.kernel_size[0], convolution.dilation[0]
-
-
-def _fuse_block(block, statistics):
-    """Return both convolutions of a block, see `_fuse`, and the weight (D, D') of its shortcut, if it has one."""
-    first = _fuse(block.first, block.first_norm, statistics)
-    second = _fuse(block.second, block.second_norm, statistics)
-    return first, second, block.shortcut.weight.squeeze(2).T if isinstance(block.shortcut, nn.Conv1d) else None
+    weight, *sizes = _as_matrix(convolution)
+    return weight * scale, norm.bias - mean * scale, *sizes
 
 
 def _convolve(x, weight, bias, kernel_size, dilation):
@@ -231,24 +232,35 @@ class ContourNet(AcousticModel):
     def _fused_stages(self, series, statistics):
         """Return the stages as `stages` does, in less time: normalisations in the weights, channels last in memory."""
         given = iter(statistics)
-        stem = _fuse(self.stem, self.stem_norm, given)
-        blocks = [[_fuse_block(block, given) for block in stage] for stage in self.blocks]
-        parts = []
-        for part in series.split(PART_SERIES):
-            changes = changes_of(part)
-            x = torch.relu_(_convolve(torch.stack([part, changes], 2), *stem))  # (B, L, D)
-            stages = []
-            for index, stage in enumerate(blocks):
-                if index:
-                    x = nn.functional.avg_pool1d(x.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2).contiguous()
-                for first, second, shortcut in stage:
-                    y = _convolve(torch.relu_(_convolve(x, *first)), *second)
-                    x = torch.relu_(y.add_(x if shortcut is None else x @ shortcut))
-                stages.append(x.transpose(1, 2))
-            parts.append(stages)
+        fused = {norm: _fuse(convolution, norm, given) for convolution, norm in self._layers()}
+        parts = [self._walk(part, lambda x, _, norm: _convolve(x, *fused[norm])) for part in series.split(PART_SERIES)]
         return [torch.cat(stage) for stage in zip(*parts, strict=True)]
 
-    @torch.no_grad()
+    def _layers(self):
+        """Yield each convolution with a normalisation after it, and this, in the order of computation."""
+        yield self.stem, self.stem_norm
+        for block in chain(*self.blocks):
+            yield block.first, block.first_norm
+            yield block.second, block.second_norm
+
+    def _walk(self, series, layer):
+        """Return the stages, without gradients: (B, L) to a list of (B, D, L'), channels last in memory.
+
+        ``layer(x, convolution, norm)`` gives a normalised convolution: (B, L', D) to (B, L', D').
+        """
+        x = torch.relu_(layer(torch.stack([series, changes_of(series)], 2), self.stem, self.stem_norm))
+        stages = []
+        for index, blocks in enumerate(self.blocks):
+            if index:
+                x = nn.functional.avg_pool1d(x.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2).contiguous()
+            for block in blocks:
+                y = torch.relu_(layer(x, block.first, block.first_norm))
+                y = layer(y, block.second, block.second_norm)
+                is_wider = isinstance(block.shortcut, nn.Conv1d)
+                x = torch.relu_(y.add_(x @ block.shortcut.weight.squeeze(2).T if is_wider else x))
+            stages.append(x.transpose(1, 2))
+        return stages
+
     def fit_statistics(self, series):
         """Return the statistics of all normalisations over a set of series, which a later call of `stages` takes.
 
@@ -262,16 +274,26 @@ class ContourNet(AcousticModel):
         tuple of tensors of shape (D,)
             Mean and variance of each normalisation in turn; no variance less than a hundredth of the stored one.
         """
+        return self.fit_stages(series)[0]
+
+    @torch.no_grad()
+    def fit_stages(self, series):
+        """Return what `fit_statistics` does, and the stages of these series, as `stages` gives them."""
         found = []
 
-        def measure(norm, x):
-            """Return mean and variance of each channel of x, (B, D, T) to (D,) and (D,), and note them."""
-            variance, mean = torch.var_mean(x, (0, 2), correction=0)
+        def measure(x, convolution, norm):
+            """Normalise a convolution by its own statistics, and note them."""
+            weight, *sizes = _as_matrix(convolution)
+            bias = weight.new_zeros(weight.shape[1])
+            y = torch.cat([_convolve(part, weight, bias, *sizes) for part in x.split(PART_SERIES)])
+            # One axis after the other, each along neighbours in memory: torch.var_mean of two takes ten times as long.
+            mean = y.mean(1).mean(0)
+            variance = y.sub_(mean).square().mean(1).mean(0)
             found.extend([mean, torch.maximum(variance, LEAST_SHARE * norm.variance)])
-            return found[-2:]
+            return y.mul_(norm.weight / (found[-1] + EPSILON).sqrt()).add_(norm.bias)
 
-        self._stages(series, measure)
-        return tuple(found)
+        stages = self._walk(series, measure)
+        return tuple(found), stages
 
     @torch.no_grad()
     def store_statistics(self, series):

@@ -3,6 +3,7 @@
 Shape legend: B series, L points, D channels of a layer, D' of its output, K taps.
 """
 
+import threading
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from llvmlite import ir
 from torch import nn
 
-from v2s_sklearn.acoustic.networks.contour import EPSILON, ContourNet, z_normalise
+from v2s_sklearn.acoustic.networks.contour import EPSILON, ContourNet, changes_of
 from v2s_sklearn.runtime.compilation import compile_kernel, loop
 from v2s_sklearn.runtime.vectors import FLOAT, INTEGER, LANES, Code, n_lanes
 
@@ -106,7 +107,7 @@ class PreparedStages:
     """
 
     def __init__(self, network, statistics, n_points):
-        self._given = iter(statistics)
+        self._given, self._own = iter(statistics), threading.local()
         self._last = _Rows(0, 1, n_points)  # zeros, which are added where nothing is
         self.n_points, self.layers, self.stages = n_points, [], []
         x = self.input = self._rows(2, n_points)
@@ -145,23 +146,53 @@ class PreparedStages:
         self.layers.append((weights, bias, torch.from_numpy(places.astype(np.int64)), sizes))
         return output
 
+    @property
+    def _workspace(self):
+        """The buffer of this thread, with its rows as views: made once, since new memory costs more than its layers."""
+        if not hasattr(self._own, "workspace"):
+            self._own.workspace = _Workspace(self)
+        return self._own.workspace
+
     def __call__(self, series):
         """Return the stages as `ContourNet.stages` does: (B, L) to a list of (B, D, L')."""
         found = [series.new_empty(len(series), x.n_rows, x.n_points) for *_, x in self.stages]
-        buffer, kernel = torch.zeros(PART_SERIES, self.size, dtype=torch.float32), load_kernel()
+        heard, workspace = torch.stack([series, changes_of(series)], 1), self._workspace
         for start in range(0, len(series), PART_SERIES):
-            part = series[start : start + PART_SERIES]
-            changes = z_normalise(nn.functional.pad(part.diff(dim=1), (1, 0)))
-            used, done = buffer[: len(part)], 0
-            self.input.of(used).copy_(torch.stack([part, changes], 1))
-            for index, (first, n_layers, x) in enumerate(self.stages):
-                if index:
-                    before = self.stages[index - 1][2].of(used)
-                    # As torch's avg_pool1d, which takes thirty times as long where time is the last axis.
-                    torch.add(before[:, :, ::2], before[:, :, 1::2], out=first.of(used)).mul_(0.5)
-                for weights, bias, places, sizes in self.layers[done:n_layers]:
-                    arrays = (buffer, weights, bias, places)
-                    kernel(*(array.data_ptr() for array in arrays), len(part), self.size, *sizes)
-                done = n_layers
-                found[index][start : start + PART_SERIES] = x.of(used)
+            part = slice(start, start + PART_SERIES)
+            workspace.compute(heard[part], [stage[part] for stage in found])
         return found
+
+
+class _Workspace:
+    """The layers of `PART_SERIES` series, in memory that is written over and over; zeros around the rows stay.
+
+    Parameters
+    ----------
+    prepared : PreparedStages
+    """
+
+    def __init__(self, prepared):
+        self.buffer = torch.zeros(PART_SERIES, prepared.size, dtype=torch.float32)
+        self.input = prepared.input.of(self.buffer)
+        self.stages, n_done = [], 0
+        for first, n_layers, x in prepared.stages:
+            calls = [
+                (self.buffer.data_ptr(), weights.data_ptr(), bias.data_ptr(), places.data_ptr(), sizes)
+                for weights, bias, places, sizes in prepared.layers[n_done:n_layers]
+            ]
+            self.stages.append((first.of(self.buffer), calls, x.of(self.buffer)))
+            n_done = n_layers
+
+    def compute(self, heard, found):
+        """Write the stages, each (B, D, L'), of at most `PART_SERIES` inputs, (B, 2, L)."""
+        n_series, size, kernel = len(heard), self.buffer.shape[1], load_kernel()
+        self.input[:n_series] = heard
+        before = None
+        for (first, calls, x), stage in zip(self.stages, found, strict=True):
+            if before is not None:
+                # As torch's avg_pool1d, which takes thirty times as long where time is the last axis.
+                torch.add(before[..., ::2], before[..., 1::2], out=first[:n_series]).mul_(0.5)
+            for *addresses, sizes in calls:
+                kernel(*addresses, n_series, size, *sizes)
+            before = x[:n_series]
+            stage.copy_(before)

@@ -1,5 +1,7 @@
 """Sphinx's configuration: ``make docs`` builds docs/_build/html without a network."""
 
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -13,6 +15,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from docutils import nodes  # noqa: E402
 from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
+from sphinx import addnodes  # noqa: E402
 from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
 
 from benchmarks.paths import RESULTS  # noqa: E402
@@ -44,7 +47,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist", "substitution"]
 myst_substitutions = json.loads((FOLDER / "numbers.json").read_text())
 myst_heading_anchors = 3
 
-# Docstrings
+# Docstrings; what stands in single backticks is a name, and leads to its page where there is one.
+default_role = "py:obj"
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
@@ -186,6 +190,30 @@ def _include_read(app, path, docname, source):
     source[0] = lead_to_pages(source[0])
 
 
+def _signatures(doctree):
+    for description in doctree.findall(addnodes.desc):
+        if description.get("domain") == "py":
+            yield from (node for node in description if isinstance(node, addnodes.desc_signature))
+
+
+def _name_where_written(app, doctree):
+    """Name inherited methods by the class that writes them, so that [source] finds them there."""
+    for node in _signatures(doctree):
+        found = importlib.import_module(node["module"])
+        for name in node["fullname"].split("."):
+            found = inspect.unwrap(getattr(found, name, None))
+        if str(getattr(found, "__module__", "")).startswith("v2s_sklearn") and "." in node["fullname"]:
+            node["documented"] = node["module"], node["fullname"]
+            node["module"], node["fullname"] = found.__module__, found.__qualname__
+
+
+def _name_where_documented(app, doctree):
+    for node in _signatures(doctree):
+        if "documented" in node:
+            node["module"], node["fullname"] = node["documented"]
+            del node["documented"]
+
+
 def write_math(self, node):
     """Write a formula as MathML, which browsers draw by themselves: no script is fetched from a network."""
     block = isinstance(node, nodes.math_block)
@@ -199,6 +227,9 @@ def setup(app):
     app.add_html_math_renderer("mathml", inline_renderers=(write_math, None), block_renderers=(write_math, None))
     app.connect("source-read", _source_read)
     app.connect("include-read", _include_read)
+    # Before and after sphinx.ext.viewcode, whose priority is 500.
+    app.connect("doctree-read", _name_where_written, priority=400)
+    app.connect("doctree-read", _name_where_documented, priority=600)
 
 
 # Of the libraries that examples call; what the package itself says stays.

@@ -6,6 +6,8 @@ aeon's classifiers and V2SClassifier take the same data, so a comparison is a lo
 many data sets; it is drawn from the results of the benchmark.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

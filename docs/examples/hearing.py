@@ -35,16 +35,16 @@ clf = V2SClassifier("v2sa", random_state=0).fit(X, y)
 # %%
 # A voice that follows the series
 # -------------------------------
-# Heard by V2Sa alone, a series of GunPoint, the height of a hand that draws a gun or points, is one second of a
-# voice. The first of the three voices of the default has a frequency of 1500 Hz plus 500 Hz times the scaled series:
-# in the spectrogram the model sees the course of the hand as a line.
+# A series of GunPoint is the height of a hand that draws a gun or points. With V2Sa alone it becomes three voices of
+# one second. The frequency of the first voice is 1500 Hz plus 500 Hz times the scaled series. So the height of the hand
+# is a line in the spectrogram.
 gun, point = X[y == "1"][0], X[y == "2"][0]
 ReprogrammedInputDisplay.from_estimator(clf, gun)
 plt.show()
 
 # %%
-# All three voices of it one after another: the series as frequency, its differences as frequency, the series as
-# loudness of a buzz.
+# The three voices of this series, one after another: the series as frequency, its differences as frequency, the series
+# as loudness of a buzz.
 Player(clf, gun)
 
 # %%

@@ -25,12 +25,9 @@ accuracy = {
 }
 figure, ax = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
 for source in table.index:
-    ax.scatter(table.loc[source, "loo_log_loss"], accuracy[source], color="#0072B2")
-    ax.annotate(
-        source, (table.loc[source, "loo_log_loss"], accuracy[source]), xytext=(5, 5), textcoords="offset points"
-    )
+    ax.scatter(table.loc[source, "loo_log_loss"], accuracy[source], s=60, alpha=0.8, label=source)
 ax.set(xlabel="leave-one-out log loss of a frozen probe (nats)", ylabel="accuracy (%), 3 folds")
-ax.margins(0.2)
+ax.legend()
 plt.show()
 
 # %%

@@ -90,6 +90,19 @@ def save_weights(model, path, architecture, config):
     ------
     WeightsError
         If the configuration is one that `load_weights` refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+    >>> from v2s_sklearn.acoustic.storage import load_weights, save_weights
+    >>> config = {"source_labels": ["no", "yes"]}
+    >>> model = AttentionRNN(**config)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     digest = save_weights(model, f"{folder}/own.safetensors", "attention_rnn", config)
+    ...     loaded, found = load_weights(f"{folder}/own.safetensors")
+    >>> loaded.source_labels, found == digest
+    (('no', 'yes'), True)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -242,6 +242,13 @@ def split_sections(X: Cases) -> tuple[Any, Any]:
     ------
     InvalidSeriesError
         If a signal has fewer than 2 points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from v2s_sklearn.alignment import split_sections
+    >>> split_sections(np.array([[1, 2, 3, 4]]))
+    (array([[1, 2]]), array([[3, 4]]))
     """
     shortest = min(np.shape(case)[-1] for case in X)
     if shortest < 2:

@@ -137,7 +137,7 @@ def write_card(
         sample_rate=model.sample_rate,
         n_samples=model.n_samples,
         n_classes=model.n_classes,
-        labels=", ".join(model.source_labels),
+        labels=", ".join(model.source_labels).replace("_", r"\_"),
         accuracy=test["accuracy"],
         accuracy_words=test["accuracy_words"],
         n_test=test["n"],

@@ -104,6 +104,16 @@ class ContourView(View):
         See `ContourReprogram`.
     seed : int, default=0
         Of all mixtures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> from v2s_sklearn.views import ContourView
+    >>> series = np.random.default_rng(0).normal(size=(8, 1, 50)).astype(np.float32)
+    >>> view = ContourView(load_acoustic_model("v2sc")).fit(series, np.full(8, 50))
+    >>> view.embed(view.waveforms(series, np.full(8, 50))).shape == (8, view.n_features)
+    True
     """
 
     options = ("max_sounded", "seed")

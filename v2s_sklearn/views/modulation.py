@@ -40,6 +40,14 @@ class Voice:
     ------
     InvalidParameterError
         If one is not a finite number in its range.
+
+    Examples
+    --------
+    A voice at 1500 Hz that rises by 500 Hz where the series is 1:
+
+    >>> from v2s_sklearn import V2SClassifier
+    >>> from v2s_sklearn.views import Voice
+    >>> clf = V2SClassifier("v2sa", voices=[Voice(1500, deviation=500)])
     """
 
     carrier: float

@@ -151,6 +151,14 @@ def plan_views(
     ------
     InvalidParameterError
         See `choose_kind`, and if ``voices`` is empty or holds something else.
+
+    Examples
+    --------
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> from v2s_sklearn.views import plan_views
+    >>> plan = plan_views([load_acoustic_model(name) for name in ("v2sa", "wav2vec", "v2sc")], n_channels=1)
+    >>> [type(view).__name__ for view in plan.views]
+    ['ModulationView', 'PlaybackView', 'ContourView']
     """
     kinds = [choose_kind(acoustic, reprogramming, learned_mapping) for acoustic in acoustics]
     beside_playback = PlaybackView in kinds

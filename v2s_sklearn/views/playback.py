@@ -106,6 +106,16 @@ class PlaybackView(View):
         One with ``filters``.
     seed : int, default=0
         Of the mixtures of the filters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> from v2s_sklearn.views import PlaybackView
+    >>> series = np.random.default_rng(0).normal(size=(8, 1, 50)).astype(np.float32)
+    >>> view = PlaybackView(load_acoustic_model("wav2vec")).fit(series, np.full(8, 50))
+    >>> view.embed(view.waveforms(series, np.full(8, 50))).shape == (8, view.n_features)
+    True
     """
 
     pooling: OctavePooling

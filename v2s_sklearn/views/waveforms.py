@@ -21,6 +21,13 @@ def stretch(series, lengths, n_samples):
     """Return each series interpolated linearly to ``n_samples`` points: (B, C, T), (B,) to (B, C, S).
 
     Differs from ``torch.nn.functional.interpolate`` in that each series has its own length.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from v2s_sklearn.views import stretch
+    >>> stretch(torch.tensor([[[0.0, 1.0, 0.0]]]), torch.tensor([2]), 5)
+    tensor([[[0.0000, 0.2500, 0.5000, 0.7500, 1.0000]]])
     """
     stretched = series.new_empty(*series.shape[:2], n_samples)
     grid = torch.linspace(0.0, 1.0, n_samples, dtype=torch.float64, device=series.device)

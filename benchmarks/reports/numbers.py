@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.paths import RESULTS
 from benchmarks.reports import accuracy
-from benchmarks.reports.published import compare_with_published, our_means, read_published
+from benchmarks.reports.published import compare_with_published, read_published
 from benchmarks.reports.sources import correlations
 from benchmarks.run.tables import read_table
 
@@ -61,14 +61,18 @@ def resampled(results, runs):
     table = compare_with_published(runs, "V2S", published)
     numbers = {"resampled_v2s": f"{table['ours'].iloc[0]:.2f}"}
     numbers["resampled_v2s_log_loss"] = f"{accuracy.by_dataset(runs, 'log_loss')['V2S'].mean():.3f}"
-    numbers |= {"resampled_fast": f"{100 * our_means(runs, 'V2S-fast')['accuracy'].mean():.2f}"}
+    fast = compare_with_published(runs, "V2S-fast", published)
+    numbers["resampled_fast"] = f"{fast['ours'].iloc[0]:.2f}"
+    for name in ("HC2", "MR-Hydra", "MiniROCKET"):
+        row, slug = fast.loc[name], f"resampled_fast_{SLUGS[name]}"
+        numbers |= {f"{slug}_{key}": text for key, text in versus(row).items()} | {f"{slug}_p": p_text(row["p"])}
     for name, row in table.iterrows():
         if name in SLUGS:
             slug = SLUGS[name]
             numbers |= {f"resampled_{slug}_published": f"{row['its mean']:.2f}"}
             numbers |= {f"resampled_{slug}_{key}": text for key, text in versus(row).items()}
             numbers |= {f"resampled_{slug}_p": p_text(row["p"])}
-    for rival in accuracy.RESAMPLED:
+    for rival in (*accuracy.RESAMPLED, "V2S-fast"):
         both = accuracy.compared(runs[runs["classifier"].isin(["V2S", rival])], ["V2S", rival])
         row, slug = accuracy.compare_pairs(both, ["V2S", rival]).loc[rival], f"resampled_{SLUGS[rival]}_run"
         mean = 100 * accuracy.by_dataset(both, "accuracy")
@@ -92,6 +96,7 @@ def default_split(results, runs):
             f"seconds_{slug}": f"{row['seconds']:.0f}",
             f"gb_{slug}": f"{row['GB']:.1f}",
             f"time_{slug}": f"{row['seconds'] / summary.loc['MultiRocketHydra', 'seconds']:.2f}",
+            f"time_{slug}_of_minirocket": f"{row['seconds'] / summary.loc['MiniRocket', 'seconds']:.2f}",
             f"time_{slug}_of_v2s": f"{row['seconds'] / summary.loc['V2S', 'seconds']:.2f}",
             f"time_v2s_of_{slug}": f"{summary.loc['V2S', 'seconds'] / row['seconds']:.1f}",
         }

@@ -211,8 +211,8 @@ def stack_bytes(n_cases, n_features, groups, n_classes, limit_bytes=LIMIT_BYTES,
             features = 4 * n_cases * width
             of_ridges.append(features + max(features, 8 * n_cases**2 + 12 * n_scored**2))
         else:
-            # The matrix and the scored cases, of all ridges where embeddings are read once; and what is made of them, or
-            # before it a block of the features three times.
+            # The matrix and the scored cases, of all ridges where embeddings are read once; and what is made of them,
+            # or before it a block of the features three times.
             size = min(width, MAX_ROWS)
             moments, features = 4 * size * (size + n_scored), 4 * n_cases * width
             block = min(features, BLOCK_BYTES // 2 * width // n_features)

@@ -54,6 +54,13 @@ class LoudView(View):
         return 700
 
 
+class OwnFitView(LoudView):
+    """Overrides what estimators do in two steps."""
+
+    def fit(self, series, lengths, sample_weight=None):
+        return self
+
+
 class NoLimitView(View):
     """Does not say how many points of a series it takes."""
 
@@ -117,6 +124,7 @@ def test_auto_takes_the_packaged_views_only():
         ("other", nn.Identity, "must be a subclass of v2s_sklearn.views.View, got .*Identity"),
         ("other", "LoudView", "Give the class itself"),
         ("other", NoLimitView, "NoLimitView does not say how long a series may be"),
+        ("other", OwnFitView, "OwnFitView has a fit of its own.*Implement _fit_pooling"),
     ],
 )
 def test_what_cannot_be_registered(name, cls, said):
@@ -125,6 +133,17 @@ def test_what_cannot_be_registered(name, cls, said):
     with pytest.raises(InvalidParameterError, match=said):
         register_view(name, cls)
     assert before == VIEWS
+
+
+def test_no_view_of_the_package_has_a_fit_that_estimators_do_not_call():
+    for cls in VIEWS.values():
+        assert cls.fit is View.fit
+
+
+def test_an_estimator_trains_paper_mode_with_the_frames_of_its_series(gunpoint):
+    clf = V2SClassifier.icml2021(max_epochs=1, random_state=0).fit(*gunpoint[:2])
+    (view,) = clf.net_.module_.views
+    assert 0 < len(view.frames) < view.acoustic.frontend(torch.zeros(1, view.acoustic.n_samples)).shape[-1]
 
 
 def test_a_view_is_registered_again():

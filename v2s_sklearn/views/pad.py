@@ -110,13 +110,11 @@ class PadView(View):
         super().__init__(acoustic, PadReprogram(acoustic.n_samples, n_replicates, dropout, seed=seed))
         self.register_buffer("frames", None)
 
-    def fit(self, series, lengths, sample_weight=None):
-        """Note in which frames of the spectrogram the training series sound; see `View.fit`."""
-        super().fit(series, lengths, sample_weight)
+    def _fit_pooling(self, series, lengths):
+        """Note in which frames of the spectrogram the training series sound, of which training makes use."""
         if has_linear_spectrum(self.acoustic.frontend):
             series, lengths = self._tensors(series, lengths)
             self.frames = heard_frames(self.transformation, series, lengths, self.acoustic.frontend)
-        return self
 
     def precompute(self, series, lengths):
         """Return the spectra of the padded series without theta, if they are not too large to be held."""

@@ -45,7 +45,7 @@ def register_view(name: str, cls: type[View], overwrite: bool = False) -> None:
     Raises
     ------
     InvalidParameterError
-        If the name is no text or taken, or the class is no view or lacks ``max_points``.
+        If the name is no text or taken, or the class is no view, lacks ``max_points`` or has a ``fit`` of its own.
 
     Notes
     -----
@@ -76,6 +76,11 @@ def register_view(name: str, cls: type[View], overwrite: bool = False) -> None:
         raise InvalidParameterError(
             f"{cls.__name__} does not say how long a series may be. Implement the class method "
             "max_points(cls, acoustic, n_channels)."
+        )
+    if cls.fit is not View.fit:
+        raise InvalidParameterError(
+            f"{cls.__name__} has a fit of its own, which estimators do not call: they fit an input transformation that "
+            "views share once. Implement _fit_pooling, or the fit of the transformation."
         )
     if name == "auto" or name in PACKAGED_VIEWS or (VIEWS.get(name, cls) is not cls and not overwrite):
         raise InvalidParameterError(

@@ -88,6 +88,52 @@ class UnshuffledConv2d(nn.Module):
         return nn.functional.conv2d(neighbours, self.weight, self.convolution.bias, padding=self.weight.shape[2] // 2)
 
 
+class PairedConv2d(nn.Module):
+    """A frozen convolution to few channels as one of two neighbouring bands at a time, so that vectors are filled.
+
+    Maps (B, D, F, M) to (B, D', F, M). Without gradients it takes two thirds of the time for four channels.
+
+    Parameters
+    ----------
+    convolution : torch.nn.Conv2d
+        One that `can_pair`.
+    """
+
+    MOST_CHANNELS = 4
+
+    def __init__(self, convolution):
+        super().__init__()
+        self.convolution = convolution
+        kernel = convolution.weight.detach()
+        # Both read one window, wider by a band; the first does not reach its end, the second not its beginning.
+        both = [nn.functional.pad(kernel, (0, 1)), nn.functional.pad(kernel, (1, 0))]
+        self.register_buffer("weight", torch.cat(both).contiguous(memory_format=torch.channels_last))
+        bias = None if convolution.bias is None else convolution.bias.detach().repeat(2)
+        self.register_buffer("bias", bias)
+
+    @classmethod
+    def can_pair(cls, convolution):
+        """Return whether a module is such a convolution, which keeps the number of bands."""
+        return (
+            type(convolution) is nn.Conv2d
+            and convolution.out_channels <= cls.MOST_CHANNELS
+            and convolution.stride == convolution.dilation == (1, 1)
+            and convolution.groups == 1
+            and convolution.padding_mode == "zeros"
+            and not isinstance(convolution.padding, str)
+            and convolution.kernel_size[1] == 2 * convolution.padding[1] + 1
+        )
+
+    def forward(self, x):
+        """Return the convolution of x."""
+        if x.requires_grad or x.shape[3] % 2:
+            return self.convolution(x)
+        pairs = nn.functional.conv2d(x, self.weight, self.bias, stride=(1, 2), padding=self.convolution.padding)
+        # In the order of memory of channels last this only counts the same values otherwise.
+        bands = pairs.permute(0, 2, 3, 1).unflatten(3, (2, self.convolution.out_channels)).flatten(2, 3)
+        return bands.permute(0, 3, 1, 2)
+
+
 def fold(module):
     """Return a module that computes the same in less time; the module itself where nothing can be gained.
 
@@ -108,6 +154,8 @@ def fold(module):
         return ChannelsLastConv1d(module).eval()
     if UnshuffledConv2d.can_unshuffle(module):
         return UnshuffledConv2d(module).eval()
+    if PairedConv2d.can_pair(module):
+        return PairedConv2d(module).eval()
     children = dict(module._modules)
     if isinstance(module, nn.Sequential):
         names = list(children)

@@ -164,12 +164,12 @@ class ContourView(View):
     def _prepared(self, series, statistics):
         """Return what gives the stages of series (B, L) in less time than torch; None where torch has to do it."""
         kernels = kernel_module(KERNEL) if can_be_read(series) and not torch.is_grad_enabled() else None
-        length = series.shape[1]
-        if kernels is None or not kernels.fits(self.acoustic, length):
+        if kernels is None:
             return None
-        prepared = vars(self).setdefault("_prepared_stages", {})
+        length, prepared = series.shape[1], vars(self).setdefault("_prepared_stages", {})
         if length not in prepared:
-            prepared[length] = kernels.PreparedStages(self.acoustic, statistics, length)
+            suits = kernels.fits(self.acoustic, length)
+            prepared[length] = kernels.PreparedStages(self.acoustic, statistics, length) if suits else None
         return prepared[length]
 
     def __getstate__(self):

@@ -37,6 +37,13 @@ class ContrastiveConfig:
     augmentation : WaveformAugmentation
         Of the clips in pretraining.
     seed : int
+
+    Examples
+    --------
+    >>> from v2s_sklearn.pretrain.contrastive import ContrastiveConfig
+    >>> config = ContrastiveConfig(n_negatives=20)
+    >>> config.n_negatives, config.epochs
+    (20, 8)
     """
 
     epochs: int = 8
@@ -132,6 +139,23 @@ def train_contrastive(model, data, config, work_dir):
     history : list of dict
         One entry an epoch: loss, contrastive accuracy, validation accuracy and loss of the probe (after the last),
         seconds.
+
+    Examples
+    --------
+    One epoch on eight clips of noise with a narrow network, so that it takes no time; the command trains on speech.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
+    >>> from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
+    >>> from v2s_sklearn.pretrain.datasets import Split
+    >>> split = Split(torch.randint(-9000, 9000, (8, 4000), dtype=torch.int16), torch.arange(8) % 2)
+    >>> model = Wav2Vec(["no", "yes"], n_samples=4000, encoder_channels=[8] * 5, n_context_layers=1, n_steps=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     data, config = {"train": split, "validation": split}, ContrastiveConfig(epochs=1, batch_size=4)
+    ...     model, history = train_contrastive(model, data, config, folder)
+    >>> sorted(history[0])
+    ['contrastive_accuracy', 'epoch', 'seconds', 'train_loss', 'validation_accuracy', 'validation_loss']
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from sklearn import exceptions
 
 
 class V2SError(Exception):
-    """Base class of the package's errors.
+    """Base class of the package's errors. Whoever catches it catches each of them.
 
     Examples
     --------
@@ -27,7 +27,7 @@ class InvalidParameterError(V2SError, ValueError):
     >>> load_acoustic_model(3)
     Traceback (most recent call last):
         ...
-    v2s_sklearn.errors.InvalidParameterError: acoustic_model must be a name, the path of a weights file, ...
+    v2s_sklearn.errors.InvalidParameterError: acoustic_model must be a name, the path of ...
     """
 
 
@@ -70,7 +70,7 @@ class TrainingDivergedError(V2SError, ValueError):
     >>> V2SClassifier.icml2021(max_epochs=2, learning_rate=1e6, weight_decay=1e6).fit(X[:8], y[:8])
     Traceback (most recent call last):
         ...
-    v2s_sklearn.errors.TrainingDivergedError: Training diverged: it ended in values that are not finite. ...
+    v2s_sklearn.errors.TrainingDivergedError: Training diverged: it ended in values that ...
     """
 
 
@@ -150,13 +150,13 @@ class MissingDependencyError(V2SError, ImportError):
 
     Examples
     --------
-    It says what to install; code that has another way can catch it as an `ImportError`.
+    The message says what to install.
 
     >>> from v2s_sklearn import load_acoustic_model
     >>> load_acoustic_model("torchvision:resnet18")  # doctest: +SKIP
     Traceback (most recent call last):
         ...
-    v2s_sklearn.errors.MissingDependencyError: Image networks need torchvision, which cannot be imported ...
+    v2s_sklearn.errors.MissingDependencyError: Image networks need torchvision, which ...
     """
 
 
@@ -165,16 +165,16 @@ class NotEnoughMemoryError(V2SError, MemoryError):
 
     Examples
     --------
-    A smaller estimator where the default one does not fit into memory. It is an ordinary `MemoryError`, too.
+    Fit a smaller estimator where the default one does not fit into memory:
 
     >>> from aeon.datasets import load_gunpoint
     >>> from v2s_sklearn import V2SClassifier
     >>> from v2s_sklearn.errors import NotEnoughMemoryError
     >>> X, y = load_gunpoint(split="train")
     >>> try:
-    ...     clf = V2SClassifier(random_state=0).fit(X, y)
+    ...     clf = V2SClassifier(random_state=0).fit(X[:20], y[:20])
     ... except NotEnoughMemoryError:
-    ...     clf = V2SClassifier.fast(random_state=0).fit(X, y)
+    ...     clf = V2SClassifier.fast(random_state=0).fit(X[:20], y[:20])
     >>> clf.is_fitted
     True
     """

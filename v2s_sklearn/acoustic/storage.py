@@ -211,8 +211,9 @@ def load_weights(path, sha256=None):
     >>> from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
     >>> from v2s_sklearn.acoustic.storage import load_weights, save_weights
     >>> config = {"source_labels": ["no", "yes"]}
+    >>> own = AttentionRNN(**config)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     digest = save_weights(AttentionRNN(**config), f"{folder}/own.safetensors", "attention_rnn", config)
+    ...     digest = save_weights(own, f"{folder}/own.safetensors", "attention_rnn", config)
     ...     model, found = load_weights(f"{folder}/own.safetensors", sha256=digest)
     >>> type(model).__name__, model.training, found == digest
     ('AttentionRNN', False, True)

@@ -149,13 +149,16 @@ def train_contrastive(model, data, config, work_dir):
     >>> from v2s_sklearn.acoustic.networks.wav2vec import Wav2Vec
     >>> from v2s_sklearn.pretrain.contrastive import ContrastiveConfig, train_contrastive
     >>> from v2s_sklearn.pretrain.datasets import Split
-    >>> split = Split(torch.randint(-9000, 9000, (8, 4000), dtype=torch.int16), torch.arange(8) % 2)
-    >>> model = Wav2Vec(["no", "yes"], n_samples=4000, encoder_channels=[8] * 5, n_context_layers=1, n_steps=1)
+    >>> noise = torch.randint(-9000, 9000, (8, 4000), dtype=torch.int16)
+    >>> split = Split(noise, torch.arange(8) % 2)
+    >>> data = {"train": split, "validation": split}
+    >>> narrow = {"encoder_channels": [8] * 5, "n_context_layers": 1, "n_steps": 1}
+    >>> model = Wav2Vec(["no", "yes"], n_samples=4000, **narrow)
+    >>> config = ContrastiveConfig(epochs=1, batch_size=4)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     data, config = {"train": split, "validation": split}, ContrastiveConfig(epochs=1, batch_size=4)
     ...     model, history = train_contrastive(model, data, config, folder)
-    >>> sorted(history[0])
-    ['contrastive_accuracy', 'epoch', 'seconds', 'train_loss', 'validation_accuracy', 'validation_loss']
+    >>> len(history), "contrastive_accuracy" in history[0]
+    (1, True)
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -295,10 +295,11 @@ def train_few_shot(model, data, config, work_dir, device="cpu"):
     >>> from v2s_sklearn.pretrain.few_shot import FewShotConfig, train_few_shot
     >>> corpus = noise_corpus(120, 20, (98, 40), 16000, n_words=4, seed=0)
     >>> split = ContourSplit(corpus.images, corpus.labels, corpus.clips)
+    >>> data = {"train": split, "validation": split}
     >>> model = ContourNet(["a", "b", "c", "d"], channels=(4, 8, 8, 12), n_points=64, n_bands=2)
     >>> config = FewShotConfig(epochs=1, steps_per_epoch=1, n_validation=1, probe_epochs=1)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     model, history = train_few_shot(model, {"train": split, "validation": split}, config, folder)
+    ...     model, history = train_few_shot(model, data, config, folder)
     >>> model.training, len(history)
     (False, 1)
     """

@@ -142,9 +142,10 @@ def train(model, data, config, work_dir, teachers=()):
     >>> from v2s_sklearn.pretrain.datasets import Split
     >>> from v2s_sklearn.pretrain.supervised import TrainingConfig, train
     >>> split = Split(torch.randn(8, 98, 40).half(), torch.arange(8) % 2)
+    >>> data = {"train": split, "validation": split}
     >>> model = AttentionRNN(["no", "yes"], hidden_size=8, dense_sizes=[8])
+    >>> config = TrainingConfig(epochs=2, batch_size=4)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     data, config = {"train": split, "validation": split}, TrainingConfig(epochs=2, batch_size=4)
     ...     model, history = train(model, data, config, folder)
     >>> model.training, [entry["epoch"] for entry in history]
     (False, [1, 2])

@@ -234,9 +234,10 @@ def load_huggingface(reference, n_samples=None):
     >>> from transformers.utils import logging
     >>> from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
     >>> logging.disable_progress_bar()
-    >>> sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> sizes = {"hidden_size": 16, "intermediate_size": 32, "patch_size": 8}
+    >>> layers = {"num_hidden_layers": 2, "num_attention_heads": 2}
     >>> bands = {"num_mel_bins": 16, "max_length": 24}
-    >>> config = ASTConfig(**sizes, **bands, patch_size=8, id2label={0: "no", 1: "yes"})
+    >>> config = ASTConfig(**sizes, **layers, **bands, id2label={0: "no", 1: "yes"})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     ASTForAudioClassification(config).save_pretrained(folder)
     ...     _ = ASTFeatureExtractor(**bands).save_pretrained(folder)

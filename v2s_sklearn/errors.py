@@ -21,6 +21,9 @@ class V2SError(Exception):
 class InvalidParameterError(V2SError, ValueError):
     """A parameter of an estimator has a value that cannot be used.
 
+    A value that is not among those which an estimator lists for the parameter is scikit-learn's own error of this name,
+    a `ValueError`, too.
+
     Examples
     --------
     >>> from v2s_sklearn import load_acoustic_model

@@ -13,9 +13,9 @@ MARKS = {
 N_TRACES = 4
 # Of the figure of training, by column of a trace: the title, and the factor.
 MEASURES = {
+    "test_acc": ("test accuracy (%)", 100),
     "train_loss": ("training loss (nats)", 1),
     "train_swd": ("SWD to speech (nats)", 1),
-    "test_acc": ("test accuracy (%)", 100),
 }
 
 
@@ -51,7 +51,7 @@ def draw_accuracies(table, path):
 
 
 def draw_training(traces, path):
-    """Draw loss, distance and the accuracy on the test split by epoch, with the epoch that would be reported.
+    """Draw the accuracy on the test split, loss and distance by epoch, with the epoch that would be reported.
 
     A row a data set, a column a measure; a column has one scale.
 
@@ -67,7 +67,7 @@ def draw_training(traces, path):
         return
     figure = Figure(figsize=(8, 0.9 + 1.75 * len(shown)), layout="constrained")
     axes = figure.subplots(
-        len(shown), len(MEASURES), sharex="col", sharey="col", squeeze=False, width_ratios=[1, 1, 1.3]
+        len(shown), len(MEASURES), sharex="col", sharey="col", squeeze=False, width_ratios=[1.3, 1, 1]
     )
     for row, (dataset, trace) in zip(axes, shown, strict=True):
         for panel, (name, (label, scale)) in zip(row, MEASURES.items(), strict=True):
@@ -81,11 +81,11 @@ def draw_training(traces, path):
                 panel.set_xlabel("epoch", fontsize=12)
         row[0].set_title(dataset, loc="left", fontsize=12, fontweight="bold")
         best, last = trace["test_acc"].idxmax(), len(trace) - 1
-        _mark_epoch(row[2], trace, best, "best", "^", "#B35900", (0, 7), "center")
-        _mark_epoch(row[2], trace, last, "last", "o", "#0072B2", (7, -4), "left")
+        _mark_epoch(row[0], trace, best, "best", "^", "#B35900", (0, 7), "center")
+        _mark_epoch(row[0], trace, last, "last", "o", "#0072B2", (7, -4), "left")
     # Room for the label of the best epoch above the line, and for that of the last one beside it.
     longest = len(shown[0][1])
-    axes[0, 2].set(
+    axes[0, 0].set(
         xlim=(0, 1.45 * longest), xticks=range(0, longest + 1, 50), ylim=(0, 118), yticks=[0, 25, 50, 75, 100]
     )
     _save(figure, path)

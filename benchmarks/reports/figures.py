@@ -10,7 +10,13 @@ MARKS = {
     "V2Sa": ("V2Sa, frozen, test split unseen", "o", "#0072B2"),
     "MiniRocket": ("MiniRocket", "|", "#000000"),
 }
-N_TRACES = 6
+N_TRACES = 4
+# Of the figure of training, by column of a trace: the title, and the factor.
+MEASURES = {
+    "test_acc": ("test accuracy (%)", 100),
+    "train_loss": ("training loss (nats)", 1),
+    "train_swd": ("SWD to speech (nats)", 1),
+}
 
 
 def _save(figure, path):
@@ -45,32 +51,50 @@ def draw_accuracies(table, path):
 
 
 def draw_training(traces, path):
-    """Draw loss, distance and the accuracy on the test split by epoch, with the epoch that would be reported.
+    """Draw the accuracy on the test split, loss and distance by epoch, with the epoch that would be reported.
+
+    A row a data set, a column a measure; a column has one scale.
 
     Parameters
     ----------
     traces : dict of str to DataFrame
-        From `reproduction.read_traces`; the first `N_TRACES` are drawn.
+        From `reproduction.read_traces`; the `N_TRACES` with the most epochs are drawn.
     path : path
         Of the image.
     """
-    shown = list(traces.items())[:N_TRACES]
+    shown = sorted(traces.items(), key=lambda item: -len(item[1]))[:N_TRACES]
     if not shown:
         return
-    figure = Figure(figsize=(2.3 * len(shown) + 1, 5.2), layout="constrained")
-    axes = figure.subplots(3, len(shown), sharex="col", squeeze=False)
-    names = (("train_loss", "training loss (nats)"), ("train_swd", "SWD (nats)"), ("test_acc", "test accuracy (%)"))
-    for column, (dataset, trace) in enumerate(shown):
-        for row, (name, label) in enumerate(names):
-            values = trace[name] * (100 if name == "test_acc" else 1)
-            axes[row, column].plot(trace["epoch"], values, color="#0072B2", linewidth=1.2)
-            if column == 0:
-                axes[row, column].set_ylabel(label)
+    figure = Figure(figsize=(8, 0.9 + 1.75 * len(shown)), layout="constrained")
+    axes = figure.subplots(
+        len(shown), len(MEASURES), sharex="col", sharey="col", squeeze=False, width_ratios=[1.3, 1, 1]
+    )
+    for row, (dataset, trace) in zip(axes, shown, strict=True):
+        for panel, (name, (label, scale)) in zip(row, MEASURES.items(), strict=True):
+            panel.plot(trace["epoch"], scale * trace[name], color="#0072B2", linewidth=1.2)
+            panel.grid(axis="y", color="0.92")
+            panel.spines[["top", "right"]].set_visible(False)
+            if panel in axes[0]:
+                above = {"textcoords": "offset points", "ha": "center", "annotation_clip": False}
+                panel.annotate(label, (0.5, 1), (0, 26), xycoords="axes fraction", fontsize=12, **above)
+            if panel in axes[-1]:
+                panel.set_xlabel("epoch", fontsize=12)
+        row[0].set_title(dataset, loc="left", fontsize=12, fontweight="bold")
         best, last = trace["test_acc"].idxmax(), len(trace) - 1
-        for epoch, marker, colour in ((best, "^", "#E69F00"), (last, "o", "#0072B2")):
-            axes[2, column].scatter(
-                trace["epoch"][epoch], 100 * trace["test_acc"][epoch], marker=marker, color=colour, zorder=3
-            )
-        axes[0, column].set_title(dataset, fontsize="medium")
-        axes[2, column].set_xlabel("epoch")
+        _mark_epoch(row[0], trace, best, "best", "^", "#B35900", (0, 7), "center")
+        _mark_epoch(row[0], trace, last, "last", "o", "#0072B2", (7, -4), "left")
+    # Room for the label of the best epoch above the line, and for that of the last one beside it.
+    longest = len(shown[0][1])
+    axes[0, 0].set(
+        xlim=(0, 1.45 * longest), xticks=range(0, longest + 1, 50), ylim=(0, 118), yticks=[0, 25, 50, 75, 100]
+    )
     _save(figure, path)
+
+
+def _mark_epoch(panel, trace, epoch, name, marker, colour, offset, side):
+    """Mark the accuracy (%) of one epoch and write it beside the mark."""
+    place = trace["epoch"][epoch], 100 * trace["test_acc"][epoch]
+    panel.scatter(*place, marker=marker, color=colour, s=45, zorder=3)
+    panel.annotate(
+        f"{name} {place[1]:.1f}", place, offset, textcoords="offset points", ha=side, color=colour, fontsize=11
+    )

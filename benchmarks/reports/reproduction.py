@@ -33,9 +33,10 @@ OTHERS = {
     "V2Sa-digits": "V2Sa, trained on digits",
     "V2Sa-esc10": "V2Sa, trained on environmental sounds",
 }
-TRAINING = """![Loss, distance to speech and test accuracy by epoch, and the epoch that would be reported](training.png)
+TRAINING = """![Test accuracy, loss and distance to speech by epoch, and the epoch that would be reported](training.png)
 
-Triangle: the epoch with the best accuracy on the test split; dot: the last one, which an honest run reports.
+The accuracy on the test split jumps from epoch to epoch. The figure has the four data sets with the most epochs.
+Triangle: the epoch with the best accuracy on the test split. Dot: the last epoch, which an honest run reports.
 """
 SIMULATED = ("best epoch", "V2Sa-trained", "V2Sa-collapsed")
 

@@ -46,7 +46,7 @@ plt.show()
 # %%
 # The bands are the least and the greatest of three draws: with two labels the draw matters more than the classifier.
 # One data set proves nothing, and on this one MiniRocket is ahead. :doc:`/guide/few_labels` has the means over many
-# data sets, where V2SClassifier leads.
+# data sets. On sets outside the paper's 30 V2SClassifier leads. On 18 of the 30 the classifiers are close together.
 for name, values in accuracy.items():
     print(
         f"{name:16}", *(f"{size} labels: {mean:.1f} %  " for size, mean in zip(sizes, values.mean(axis=1), strict=True))

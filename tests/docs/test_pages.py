@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -143,6 +144,17 @@ def test_pictures_of_the_reference_are_there():
         assert name in names
         assert is_there(DOCS / "figures" / file)
         assert text
+
+
+def test_every_name_of_the_reference_has_an_example_or_a_picture():
+    used = "".join(path.read_text() for path in (DOCS / "examples").glob("*.py"))
+    bare = []
+    for name in names_of_the_reference():
+        module, _, last = name.rpartition(".")
+        documented = inspect.getdoc(getattr(importlib.import_module(module), last)) or ""
+        if ">>>" not in documented and last not in setting("PICTURES") and not re.search(rf"\b{last}\b", used):
+            bare.append(name)
+    assert not bare
 
 
 def test_every_display_has_a_picture_in_the_reference():

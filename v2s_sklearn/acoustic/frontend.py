@@ -78,6 +78,14 @@ class LogMel(nn.Module):
     mean, std : float
         The logarithms are standardised by these; the defaults are the moments over training clips of Speech Commands
         (of 6,000 drawn ones 14.4 and 5.2), and all packaged sources were trained with them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from v2s_sklearn.frontend import LogMel
+    >>> frontend = LogMel(sample_rate=8000, n_mels=20)
+    >>> tuple(frontend(torch.zeros(2, 8000)).shape)  # waveforms, frames, bands
+    (2, 48, 20)
     """
 
     def __init__(

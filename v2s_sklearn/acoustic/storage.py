@@ -204,6 +204,19 @@ def load_weights(path, sha256=None):
     WeightsError
         If the file is missing, is not such a file, has another checksum, or holds a network that cannot work. Nothing
         is unpickled.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+    >>> from v2s_sklearn.acoustic.storage import load_weights, save_weights
+    >>> config = {"source_labels": ["no", "yes"]}
+    >>> own = AttentionRNN(**config)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     digest = save_weights(own, f"{folder}/own.safetensors", "attention_rnn", config)
+    ...     model, found = load_weights(f"{folder}/own.safetensors", sha256=digest)
+    >>> type(model).__name__, model.training, found == digest
+    ('AttentionRNN', False, True)
     """
     path = Path(path)
     metadata, found = read_header(path)

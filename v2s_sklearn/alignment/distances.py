@@ -185,5 +185,15 @@ def target_risk_bound(source: Cases, source_labels: Cases, target: Cases) -> flo
     References
     ----------
     .. [1] Voice2Series, ICML 2021, Theorem 1.
+
+    Examples
+    --------
+    Logits that are the same in source and target: the second term is 0, and the bound is the source risk.
+
+    >>> import numpy as np
+    >>> from v2s_sklearn.alignment import source_risk, target_risk_bound
+    >>> logits, labels = np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    >>> bool(np.isclose(target_risk_bound(logits, labels, logits), source_risk(logits, labels)))
+    True
     """
     return source_risk(source, source_labels) + 2 * math.sqrt(np.shape(source)[1]) * wasserstein_1(source, target)

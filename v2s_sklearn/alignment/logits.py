@@ -34,6 +34,13 @@ class SourceLogits(NamedTuple):
     logits : ndarray of shape (n, K)
     labels : ndarray of shape (n,), int
         True source classes.
+
+    Examples
+    --------
+    >>> from v2s_sklearn.alignment import load_source_logits
+    >>> logits, labels = load_source_logits("v2sa")
+    >>> logits.shape[1], len(logits) == len(labels)
+    (36, True)
     """
 
     logits: np.ndarray

@@ -132,7 +132,7 @@ def to_onnx(
         Series on which the graph is checked, too, such as the training cases.
     tolerance : float, default=1e-4
         How much an answer of the graph may differ from the estimator's; of features relative to the largest. Voices in
-        a spectrogram can need 1e-3: some of their features are shares of the frames above a level, and where a frame
+        a spectrogram can need 2e-3: some of their features are shares of the frames above a level, and where a frame
         lies at the level, the last bit of single precision, in which no two libraries agree, decides. One or two of
         thousands of features jump by a frame; the rest moves probabilities by some 1e-6.
     dtype : {"float64", "float32"}, default="float64"

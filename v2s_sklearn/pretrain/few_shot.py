@@ -57,6 +57,12 @@ class FewShotConfig:
     probe_epochs, probe_decay : int and float
         Of the layer of words, trained last; with no epochs it stays as it is.
     seed : int
+
+    Examples
+    --------
+    >>> from v2s_sklearn.pretrain.few_shot import FewShotConfig
+    >>> [(shape.n_classes, shape.n_per_class) for shape in FewShotConfig(n_classes=(2, 4)).shapes]
+    [(2, 16), (4, 8)]
     """
 
     epochs: int = 10
@@ -277,6 +283,25 @@ def train_few_shot(model, data, config, work_dir, device="cpu"):
     history : list of dict
         One entry an epoch: loss, accuracies on the validation episodes, seconds; after the last epoch accuracy and
         loss of the words of the validation clips, too.
+
+    Examples
+    --------
+    One step on a small corpus of noise with a narrow network, so that it takes a second; the command trains on speech.
+
+    >>> import tempfile
+    >>> from v2s_sklearn.acoustic.networks.contour import ContourNet
+    >>> from v2s_sklearn.pretrain.contours import noise_corpus
+    >>> from v2s_sklearn.pretrain.datasets import ContourSplit
+    >>> from v2s_sklearn.pretrain.few_shot import FewShotConfig, train_few_shot
+    >>> corpus = noise_corpus(120, 20, (98, 40), 16000, n_words=4, seed=0)
+    >>> split = ContourSplit(corpus.images, corpus.labels, corpus.clips)
+    >>> data = {"train": split, "validation": split}
+    >>> model = ContourNet(["a", "b", "c", "d"], channels=(4, 8, 8, 12), n_points=64, n_bands=2)
+    >>> config = FewShotConfig(epochs=1, steps_per_epoch=1, n_validation=1, probe_epochs=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model, history = train_few_shot(model, data, config, folder)
+    >>> model.training, len(history)
+    (False, 1)
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)

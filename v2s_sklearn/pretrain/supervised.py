@@ -44,6 +44,13 @@ class TrainingConfig:
     augmentation : Augmentation or WaveformAugmentation
         For log-mel features or waveforms.
     seed : int
+
+    Examples
+    --------
+    >>> from v2s_sklearn.pretrain.supervised import TrainingConfig
+    >>> config = TrainingConfig(epochs=5, teachers=("v2sr", "v2st"))
+    >>> config.epochs, config.batch_size, config.teacher_weight
+    (5, 128, 0.7)
     """
 
     epochs: int = 20
@@ -124,6 +131,24 @@ def train(model, data, config, work_dir, teachers=()):
         The averaged weights after the last epoch, in eval mode.
     history : list of dict
         One entry an epoch: loss, validation accuracy and loss, seconds.
+
+    Examples
+    --------
+    Two epochs on eight clips of random features, so that it takes no time; the command trains on speech.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from v2s_sklearn.acoustic.networks.attention_rnn import AttentionRNN
+    >>> from v2s_sklearn.pretrain.datasets import Split
+    >>> from v2s_sklearn.pretrain.supervised import TrainingConfig, train
+    >>> split = Split(torch.randn(8, 98, 40).half(), torch.arange(8) % 2)
+    >>> data = {"train": split, "validation": split}
+    >>> model = AttentionRNN(["no", "yes"], hidden_size=8, dense_sizes=[8])
+    >>> config = TrainingConfig(epochs=2, batch_size=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model, history = train(model, data, config, folder)
+    >>> model.training, [entry["epoch"] for entry in history]
+    (False, [1, 2])
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,23 @@ def module_tree(module, name, writer):
 
 
 class ArrayModule(nn.Module):
-    """A module whose parameters and buffers are pickled, and copied, as numpy arrays; they are restored on the CPU."""
+    """A module whose parameters and buffers are pickled, and copied, as numpy arrays; they are restored on the CPU.
+
+    Examples
+    --------
+    >>> import copy
+    >>> import torch
+    >>> from v2s_sklearn.views import ArrayModule
+    >>> class Gain(ArrayModule):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.gain = torch.nn.Parameter(torch.tensor([0.5, 2.0]))
+    >>> module = Gain()
+    >>> module.__getstate__()["_parameters"]  # what a pickle holds
+    {'gain': array([0.5, 2. ], dtype=float32)}
+    >>> type(copy.deepcopy(module).gain).__name__  # what is restored
+    'Parameter'
+    """
 
     def __getstate__(self):
         state = dict(vars(self))

@@ -120,6 +120,16 @@ class Plan:
         One of each source, in the order of the sources.
     max_points : int
         Time points of a series that all of them can hear.
+
+    Examples
+    --------
+    >>> from v2s_sklearn import load_acoustic_model
+    >>> from v2s_sklearn.views import plan_views
+    >>> plan = plan_views([load_acoustic_model("v2sa"), load_acoustic_model("wav2vec")], n_channels=1)
+    >>> [type(view).__name__ for view in plan.views]
+    ['ModulationView', 'PlaybackView']
+    >>> plan.max_points
+    3000
     """
 
     views: tuple

@@ -224,6 +224,26 @@ def load_huggingface(reference, n_samples=None):
     The name ``"hf:reference"`` stands for a model with the default window, and estimators fitted with it are pickled
     with that name and the checksum. A model from this function with another window is pickled with all its weights; to
     pickle a name instead, give it one: ``register_acoustic_model("ast-1s", lambda: load_huggingface(...)[0])``.
+
+    Examples
+    --------
+    A checkpoint in a folder, of a small transformer with random weights. A released one is named ``"owner/name"``.
+
+    >>> import tempfile
+    >>> from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+    >>> from transformers.utils import logging
+    >>> from v2s_sklearn.acoustic.hub.huggingface import load_huggingface
+    >>> logging.disable_progress_bar()
+    >>> sizes = {"hidden_size": 16, "intermediate_size": 32, "patch_size": 8}
+    >>> layers = {"num_hidden_layers": 2, "num_attention_heads": 2}
+    >>> bands = {"num_mel_bins": 16, "max_length": 24}
+    >>> config = ASTConfig(**sizes, **layers, **bands, id2label={0: "no", 1: "yes"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ASTForAudioClassification(config).save_pretrained(folder)
+    ...     _ = ASTFeatureExtractor(**bands).save_pretrained(folder)
+    ...     model, sha256 = load_huggingface(folder)
+    >>> model.source_labels, model.sample_rate, len(sha256)
+    (('no', 'yes'), 16000, 64)
     """
     transformers = _import_transformers()
     folder = _find_folder(reference)

@@ -153,6 +153,18 @@ class VisionModel(AcousticModel):
         If torchvision is not installed.
     AcousticModelNotFoundError, WeightsError
         See `load_torchvision`.
+
+    Examples
+    --------
+    A network of your own, for six classes. Here its weights are random. Needs torchvision.
+
+    >>> import torch
+    >>> from torchvision.models import resnet18  # doctest: +SKIP
+    >>> from v2s_sklearn.acoustic.vision import VisionModel
+    >>> labels = ["cat", "dog", "ship", "tree", "car", "plane"]
+    >>> model = VisionModel(resnet18(num_classes=6), labels, frontend={"image_size": 64})  # doctest: +SKIP
+    >>> list(model.activations(torch.zeros(1, 3, 64, 64)))  # doctest: +SKIP
+    ['stage1', 'stage2', 'stage3', 'stage4', 'stage5', 'pool', 'logits']
     """
 
     time_axis = 3  # the image's columns

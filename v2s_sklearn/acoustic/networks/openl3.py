@@ -203,6 +203,20 @@ def load_openl3(path, source_labels, seed=0, **overrides):
     ------
     WeightsError
         If the file is missing, of another format, or its tensors have other names or shapes.
+
+    Examples
+    --------
+    A file of the same form, from a narrow network with random weights. The released weights need no ``narrow``.
+
+    >>> import tempfile
+    >>> from safetensors.torch import save_file
+    >>> from v2s_sklearn.acoustic.openl3 import OpenL3, load_openl3
+    >>> narrow = {"channels": (2, 2, 4, 4)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_file(OpenL3(["any"], **narrow).public_state(), f"{folder}/openl3.safetensors")
+    ...     model = load_openl3(f"{folder}/openl3.safetensors", ["dog", "rain", "siren"], **narrow)
+    >>> model.sample_rate, model.n_samples, model.n_classes
+    (48000, 48000, 3)
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -244,6 +258,19 @@ def fit_head(model, waveforms, labels, C=1.0, max_iter=1000, random_state=0, bat
     ------
     SpeechDataError
         If waveforms and labels do not fit the model.
+
+    Examples
+    --------
+    Low and high tones, on a small network with random weights:
+
+    >>> import numpy as np
+    >>> from v2s_sklearn.acoustic.openl3 import OpenL3, fit_head
+    >>> model = OpenL3(["high", "low"], n_samples=12000, channels=(2, 2, 4, 4), pool_size=(8, 2))
+    >>> frequencies = np.repeat([300.0, 3000.0], 4) * np.tile([0.9, 1.0, 1.1, 1.2], 2)
+    >>> waveforms = 0.1 * np.sin(2 * np.pi * frequencies[:, None] * np.arange(12000) / 48000)
+    >>> model = fit_head(model, waveforms, np.repeat(["low", "high"], 4))
+    >>> model.training, model.output.weight.shape
+    (False, torch.Size([2, 48]))
     """
     waveforms, labels = torch.as_tensor(waveforms, dtype=torch.float32), np.asarray(labels)
     if waveforms.ndim != 2 or waveforms.shape[1] != model.n_samples or len(labels) != len(waveforms):

@@ -210,6 +210,22 @@ def load_audioset_vggish(path, source_labels, seed=0, **overrides):
     -----
     As in the PyTorch release, a rectifier follows the last dense layer too. The post-processing of its embeddings
     (whitening, 8 bits) is left out.
+
+    Examples
+    --------
+    A file of the same form, from a narrow network with random weights. The released weights need no ``narrow``.
+
+    >>> import tempfile
+    >>> from safetensors.torch import save_file
+    >>> from v2s_sklearn.acoustic.networks.vggish import AUDIOSET_VGGISH, VGGish, load_audioset_vggish
+    >>> narrow = {"channels": (4, 4, 8, 8, 8, 8), "dense_sizes": (16, 8)}
+    >>> tensors = VGGish(["any"], **(AUDIOSET_VGGISH | narrow)).state_dict()
+    >>> tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("output.")}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_file(tensors, f"{folder}/vggish.safetensors")
+    ...     model = load_audioset_vggish(f"{folder}/vggish.safetensors", ["no", "yes"], **narrow)
+    >>> model.source_labels, model.n_samples, model.output
+    (('no', 'yes'), 15600, Linear(in_features=8, out_features=2, bias=True))
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -9,6 +9,7 @@ from benchmarks.run.rivals import CLASSIFIERS
 NAMES = ("V2S", "MiniRocket", "MultiRocketHydra")
 # One of three sizes varies, the other two stay at these.
 BASE = {"n_cases": 100, "n_timepoints": 150, "n_channels": 1}
+AXIS_LABELS = {"n_cases": "series", "n_timepoints": "time points", "n_channels": "channels"}
 SIZES = {
     "n_cases": (30, 100, 300, 1000, 5000),
     "n_timepoints": (24, 100, 300, 900, 2700),
@@ -79,11 +80,11 @@ def growth_table(seconds):
     for dimension, value in dict.fromkeys((dimension, value) for dimension, value, _ in seconds):
         times = [sum(seconds[dimension, value, name]) for name in names]
         ratios = [times[0] / other for other in times[1:]]
-        rows.append([dimension, str(value), *(f"{t:.2f}" for t in times), *(f"{r:.2f}" for r in ratios)])
+        rows.append([AXIS_LABELS[dimension], str(value), *(f"{t:.2f}" for t in times), *(f"{r:.2f}" for r in ratios)])
     slopes = exponents(seconds)
     for dimension in dict.fromkeys(dimension for dimension, _, _ in seconds):
         exponent = [f"{slopes[dimension, name]:.2f}" for name in names]
-        rows.append([dimension, "exponent", *exponent, *[""] * len(rivals)])
+        rows.append([AXIS_LABELS[dimension], "exponent", *exponent, *[""] * len(rivals)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -100,10 +101,10 @@ def plot_growth(seconds, path):
         for name in dict.fromkeys(name for _, _, name in seconds):
             points = sorted((value, sum(s)) for (d, value, n), s in seconds.items() if (d, n) == (dimension, name))
             axis.loglog(*zip(*points, strict=True), marker="o", label=name)
-        fixed = ", ".join(f"{key} {value}" for key, value in BASE.items() if key != dimension)
-        axis.set(xlabel=dimension, title=fixed)
-        axis.title.set_fontsize("small")
-    np.atleast_1d(axes)[0].set_ylabel("fit + predict, seconds of one thread")
+        fixed = ", ".join(f"{value} {AXIS_LABELS[key]}" for key, value in BASE.items() if key != dimension)
+        axis.set_xlabel(AXIS_LABELS[dimension])
+        axis.set_title(fixed.replace(", 1 channels", ", 1 channel"), fontsize="small")
+    np.atleast_1d(axes)[0].set_ylabel("fit and predict, seconds of one thread")
     np.atleast_1d(axes)[0].legend()
     figure.savefig(path)
     pyplot.close(figure)

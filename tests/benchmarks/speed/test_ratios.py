@@ -83,7 +83,7 @@ def test_exponents_and_table_of_a_known_growth(tmp_path):
     assert slopes["n_cases", "V2S"] == pytest.approx(1)
     assert slopes["n_cases", "MiniRocket"] == pytest.approx(2)
     table = growth.growth_table(seconds).splitlines()
-    assert table[4] == "| n_cases | 1000 | 2.00 | 1.00 | 2.00 |"
+    assert table[4] == "| series | 1000 | 2.00 | 1.00 | 2.00 |"
     assert table[-1].startswith("| n_cases | exponent | 1.00 | 2.00")
     growth.plot_growth(seconds, tmp_path / "plot.svg")
     assert "MiniRocket" in (tmp_path / "plot.svg").read_text()

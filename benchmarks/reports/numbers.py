@@ -193,13 +193,14 @@ def paper_mode(results):
     }
 
 
-def large_fits(results, constants):
-    """Return how a fit grows from 5,000 to 50,000 cases of 200 points, and the seconds of 20,000, one thread."""
-    sizes = read_table(results, "sizes").set_index(["preset", "hardware", "n_cases"])["fit_seconds"]
-    return {
-        "fit_growth": f"{constants['fit_seconds_50000'] / constants['fit_seconds_5000']:.1f}",
-        "fit_seconds_20000": f"{sizes['default', 'one', 20_000]:.0f}",
-    }
+def large_fits(results):
+    """Return seconds and GB of fits of the default, 200 points, one thread, and how they grow from 5,000 to 50,000."""
+    sizes = read_table(results, "sizes")
+    sizes = sizes[(sizes["preset"] == "default") & (sizes["hardware"] == "one")].set_index("n_cases")
+    seconds, gigabytes = sizes["fit_seconds"], sizes["gigabytes"]
+    figures = {f"fit_seconds_{n}": f"{seconds[n]:.0f}" for n in (5000, 20_000, 50_000)}
+    figures |= {f"fit_gb_{n}": f"{gigabytes[n]:.1f}" for n in (5000, 20_000, 50_000)}
+    return figures | {"fit_growth": f"{seconds[50_000] / seconds[5000]:.1f}"}
 
 
 def ranking(results):
@@ -213,7 +214,7 @@ def make_numbers(results=RESULTS):
     """Return all figures: a dict of name to text, sorted by name."""
     runs = accuracy.read_results(results, accuracy.CLASSIFIERS)
     constants = read_table(results, "constants").set_index("name")["value"]
-    numbers = {name: f"{value:g}" for name, value in constants.items()} | large_fits(results, constants)
+    numbers = {name: f"{value:g}" for name, value in constants.items()} | large_fits(results)
     numbers |= resampled(results, runs) | default_split(results, runs) | paper_mode(results)
     for part in (outside, few_labels, multivariate, speech, ranking):
         numbers |= part(results)

@@ -84,7 +84,7 @@ def test_exponents_and_table_of_a_known_growth(tmp_path):
     assert slopes["n_cases", "MiniRocket"] == pytest.approx(2)
     table = growth.growth_table(seconds).splitlines()
     assert table[4] == "| series | 1000 | 2.00 | 1.00 | 2.00 |"
-    assert table[-1].startswith("| n_cases | exponent | 1.00 | 2.00")
+    assert table[-1].startswith("| series | exponent | 1.00 | 2.00")
     growth.plot_growth(seconds, tmp_path / "plot.svg")
     assert "MiniRocket" in (tmp_path / "plot.svg").read_text()
 
@@ -112,14 +112,14 @@ def test_a_missed_goal_ends_non_zero(monkeypatch, capsys, ratio, code):
 
 def test_goals_of_paper_mode_and_of_the_hardware(monkeypatch, capsys):
     monkeypatch.setattr(ratios, "check_equal", lambda source: (1e-12, 1e-7))
-    monkeypatch.setattr(ratios, "compare_with_plain", lambda source, n_points, n_repeats: (0.47, 0.5))
+    monkeypatch.setattr(ratios, "compare_with_plain", lambda source, n_points, n_repeats: (0.42, 0.5))
     goals = list(ratios.report_paper(SimpleNamespace(quick=True)))
     missed = {goal.name for goal in goals if not goal.met}
     assert missed == {
         "v2sa same losses and theta",
         "v2st same losses and theta",
-        "v2sa epoch, 24 points",
-        "v2sa epoch, 1500 points",
+        "v2st epoch, 24 points",
+        "v2st epoch, 1500 points",
     }
     assert not ratios.Goal("share", 0.4, 0.5, at_least=True).met
     assert ratios.Goal("share", 0.6, 0.5, at_least=True).met

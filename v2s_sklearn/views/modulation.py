@@ -203,7 +203,7 @@ class ModulationReprogram(ArrayModule):
         # A processor sums so anyway, a GPU only where it is told to.
         cycles = torch.cumsum(frequency / self.sample_rate, dim=-1, dtype=torch.float64)
         if self.wraps_phase:
-            cycles = torch.frac(cycles)  # of positive numbers
+            cycles = cycles - torch.floor(cycles)
         phase = 2 * math.pi * cycles.to(frequency)
         # Without gradients nothing is computed that is one for all series.
         even = not torch.is_grad_enabled() and not steady and self.loudness[voice] == 0

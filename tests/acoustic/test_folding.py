@@ -9,7 +9,7 @@ from conftest import make_tiny_model
 from torch import nn
 
 from v2s_sklearn import load_acoustic_model
-from v2s_sklearn.acoustic.folding import fold
+from v2s_sklearn.acoustic.folding import PairedConv2d, fold
 
 NAMES = ["v2sa", "v2st", "v2sr", "v2sv", "v2su", "sincnet", "wav2vec"]
 
@@ -74,6 +74,30 @@ def test_a_strided_convolution_of_one_channel(size, shape):
     torch.testing.assert_close(values, expected)
     gradients = [torch.autograd.grad(result.square().sum(), x)[0] for result in (values, expected)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("n_out", "kernel", "padding"), [(4, 5, 2), (1, (3, 1), (0, 0)), (3, (2, 3), (1, 1))])
+@pytest.mark.parametrize("n_bands", [8, 7, 2])
+def test_a_convolution_to_few_channels(n_out, kernel, padding, bias, n_bands):
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        convolution = nn.Conv2d(6, n_out, kernel, padding=padding, bias=bias).double().requires_grad_(False)
+        x = torch.randn(2, 6, 9, n_bands).double()
+    twin = fold(convolution)
+    assert isinstance(twin, PairedConv2d)
+    torch.testing.assert_close(twin(x), convolution(x))
+    x.requires_grad_()
+    gradients = [torch.autograd.grad(one(x).square().sum(), x)[0] for one in (twin, convolution)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stride": 2}, {"dilation": 2}, {"groups": 2}, {"padding": 0}, {"padding_mode": "circular"}]
+)
+def test_other_convolutions_to_few_channels_stay(settings):
+    convolution = nn.Conv2d(6, 4, 5, **{"padding": 2} | settings).requires_grad_(False)
+    assert fold(convolution) is convolution
 
 
 def test_a_module_without_anything_to_fold_is_its_own_twin():

@@ -6,7 +6,10 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from v2s_sklearn.alignment.logits import LOGITS_FILE, read_source_logits
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -184,3 +187,15 @@ def test_every_function_says_what_it_does():
                 if not setter and not ast.get_docstring(node):
                     silent.append(f"{path.name}: {node.name}")
     assert not silent
+
+
+def test_the_table_of_source_logits_is_that_of_the_packaged_file():
+    lines = (DOCS / "alignment.md").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| source |"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")[1:]] for line in lines[start : start + 4]]
+    sources, _, clips, accuracies = rows
+    packaged = read_source_logits(LOGITS_FILE)
+    assert sorted(sources) == sorted(packaged)
+    for source, n_clips, accuracy in zip(sources, clips, accuracies, strict=True):
+        (logits, labels), _ = packaged[source]
+        assert (n_clips, accuracy) == (str(len(labels)), f"{100 * np.mean(logits.argmax(1) == labels):.1f}")

@@ -101,9 +101,9 @@ def plot_growth(seconds, path):
         for name in dict.fromkeys(name for _, _, name in seconds):
             points = sorted((value, sum(s)) for (d, value, n), s in seconds.items() if (d, n) == (dimension, name))
             axis.loglog(*zip(*points, strict=True), marker="o", label=name)
-        fixed = ", ".join(f"{value} {AXIS_LABELS[key]}" for key, value in BASE.items() if key != dimension)
+        fixed = ", ".join(f"{AXIS_LABELS[key]}: {value}" for key, value in BASE.items() if key != dimension)
         axis.set_xlabel(AXIS_LABELS[dimension])
-        axis.set_title(fixed.replace(", 1 channels", ", 1 channel"), fontsize="small")
+        axis.set_title(fixed, fontsize="small")
     np.atleast_1d(axes)[0].set_ylabel("fit and predict, seconds of one thread")
     np.atleast_1d(axes)[0].legend()
     figure.savefig(path)

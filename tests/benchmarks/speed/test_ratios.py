@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.speed import flops, growth, ratios
-from v2s_sklearn import load_acoustic_model
+from benchmarks.speed import flops, growth, minirocket, ratios
+from v2s_sklearn import V2SClassifier, load_acoustic_model
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +123,14 @@ def test_goals_of_paper_mode_and_of_the_hardware(monkeypatch, capsys):
     }
     assert not ratios.Goal("share", 0.4, 0.5, at_least=True).met
     assert ratios.Goal("share", 0.6, 0.5, at_least=True).met
+
+
+def test_ratios_are_medians_and_milliseconds_the_least(monkeypatch):
+    seconds = {
+        "MiniRocketClassifier": iter([(1.0, 0.0)] * 99),
+        "V2SClassifier": iter([(1.0, 1.0), (2.0, 0.6), (9.0, 0.8)] * 99),
+    }
+    monkeypatch.setattr(minirocket, "seconds_of", lambda classifier, X, y: next(seconds[type(classifier).__name__]))
+    monkeypatch.setattr(minirocket, "PRESETS", {"default": V2SClassifier})
+    found = minirocket.beside_minirocket({"small": (2, 9), "large": (2, 9), "predict": (100, 9)}, n_repeats=3)
+    assert found == {"default": {"small": 2.6, "large": 2.0, "predict": 6.0}}

@@ -207,8 +207,7 @@ def load_weights(path, sha256=None):
 
     Examples
     --------
-    >>> from v2s_sklearn.acoustic.registry import WEIGHTS_DIR
-    >>> from v2s_sklearn.acoustic.storage import load_weights
+    >>> from v2s_sklearn.acoustic.storage import WEIGHTS_DIR, load_weights
     >>> model, digest = load_weights(WEIGHTS_DIR / "v2sa.safetensors")
     >>> type(model).__name__, model.training, len(digest)
     ('AttentionRNN', False, 64)
